@@ -12,6 +12,7 @@ mod entra;
 pub mod gate;
 pub mod holds;
 mod jwt;
+pub mod key_vault;
 pub mod keys;
 pub mod model;
 pub mod names;
