@@ -54,22 +54,40 @@ impl Cluster {
     /// Creates or replaces a service account.
     pub(crate) fn apply(&self, account: ServiceAccount) {
         let key = |field: &Option<String>| field.clone().unwrap_or_else(|| "default".to_owned());
-        let key = (key(&account.metadata.namespace), key(&account.metadata.name));
-        let mut accounts = self.accounts.write().expect("no one panics while holding the accounts");
+        let key = (
+            key(&account.metadata.namespace),
+            key(&account.metadata.name),
+        );
+        let mut accounts = self
+            .accounts
+            .write()
+            .expect("no one panics while holding the accounts");
         accounts.insert(key, account);
     }
 
     /// Admits a pod and projects its tokens; or says why it is not admitted.
     pub(crate) fn create(&self, mut pod: Pod) -> Result<RunningPod, String> {
-        let namespace = pod.metadata.namespace.clone().ok_or("the pod has no namespace")?;
+        let namespace = pod
+            .metadata
+            .namespace
+            .clone()
+            .ok_or("the pod has no namespace")?;
         let name = pod.metadata.name.clone().ok_or("the pod has no name")?;
         if [&namespace, &name].into_iter().any(|part| !is_label(part)) {
-            return Err(format!("`{namespace}/{name}` is not a name of a pod: lower-case letters, digits and `-`"));
+            return Err(format!(
+                "`{namespace}/{name}` is not a name of a pod: lower-case letters, digits and `-`"
+            ));
         }
         let spec = pod.spec.as_ref().ok_or("the pod has no spec")?;
-        let account = spec.service_account_name.clone().unwrap_or_else(|| "default".to_owned());
+        let account = spec
+            .service_account_name
+            .clone()
+            .unwrap_or_else(|| "default".to_owned());
         let account = {
-            let accounts = self.accounts.read().expect("no one panics while holding the accounts");
+            let accounts = self
+                .accounts
+                .read()
+                .expect("no one panics while holding the accounts");
             let found = accounts.get(&(namespace.clone(), account.clone())).cloned();
             found.ok_or_else(|| {
                 format!(
@@ -128,13 +146,20 @@ mod tests {
     #[tokio::test]
     async fn a_pod_of_a_missing_service_account_is_not_admitted() {
         let root = tempfile::tempdir().expect("a directory");
-        let cluster = Cluster::start(root.path().to_owned(), KeyRing::generate(), Clock::system(), Vec::new());
+        let cluster = Cluster::start(
+            root.path().to_owned(),
+            KeyRing::generate(),
+            Clock::system(),
+            Vec::new(),
+        );
         let pod = serde_json::from_value(json!({
             "metadata": { "namespace": "ns", "name": "p" },
             "spec": { "serviceAccountName": "gone", "containers": [] },
         }));
 
-        let refusal = cluster.create(pod.expect("a pod")).expect_err("there is no such account");
+        let refusal = cluster
+            .create(pod.expect("a pod"))
+            .expect_err("there is no such account");
 
         assert_eq!(
             refusal,
@@ -145,10 +170,20 @@ mod tests {
     #[tokio::test]
     async fn a_pod_name_that_leaves_its_directory_is_not_admitted() {
         let root = tempfile::tempdir().expect("a directory");
-        let cluster = Cluster::start(root.path().to_owned(), KeyRing::generate(), Clock::system(), Vec::new());
+        let cluster = Cluster::start(
+            root.path().to_owned(),
+            KeyRing::generate(),
+            Clock::system(),
+            Vec::new(),
+        );
         let pod = json!({ "metadata": { "namespace": "ns", "name": "../p" }, "spec": { "containers": [] } });
         let pod = serde_json::from_value(pod).expect("a pod");
 
-        assert!(cluster.create(pod).expect_err("no such name").contains("is not a name of a pod"));
+        assert!(
+            cluster
+                .create(pod)
+                .expect_err("no such name")
+                .contains("is not a name of a pod")
+        );
     }
 }

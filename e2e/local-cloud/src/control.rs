@@ -99,8 +99,14 @@ pub(crate) fn router(control: Control) -> Router {
         .route("/clock/advance", post(advance))
         .route("/holds", post(hold))
         .route("/holds/{number}", get(held).delete(release))
-        .route("/vaults/{vault}/secrets/{secret}/versions", post(add_version))
-        .route("/vaults/{vault}/secrets/{secret}/versions/{version}", put(set_enabled))
+        .route(
+            "/vaults/{vault}/secrets/{secret}/versions",
+            post(add_version),
+        )
+        .route(
+            "/vaults/{vault}/secrets/{secret}/versions/{version}",
+            put(set_enabled),
+        )
         .route("/cluster/service-accounts", put(apply_account))
         .route("/cluster/pods", post(create_pod))
         .route("/cluster/pods/{namespace}/{name}", delete(delete_pod))
@@ -109,7 +115,12 @@ pub(crate) fn router(control: Control) -> Router {
         .with_state(control)
 }
 
-async fn guard(State(control): State<Control>, headers: HeaderMap, request: Request, next: Next) -> Response {
+async fn guard(
+    State(control): State<Control>,
+    headers: HeaderMap,
+    request: Request,
+    next: Next,
+) -> Response {
     match check(&control, &headers) {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
@@ -121,13 +132,24 @@ fn check(control: &Control, headers: &HeaderMap) -> Result<(), Refusal> {
     let port = control.address.port();
     let own_hosts = [format!("127.0.0.1:{port}"), format!("localhost:{port}")];
     if !text(header::HOST).is_some_and(|host| own_hosts.iter().any(|own| own == host)) {
-        return Err(Refusal(StatusCode::MISDIRECTED_REQUEST, "this is not a host of the control API".to_owned()));
+        return Err(Refusal(
+            StatusCode::MISDIRECTED_REQUEST,
+            "this is not a host of the control API".to_owned(),
+        ));
     }
     if headers.contains_key(header::ORIGIN) {
-        return Err(Refusal(StatusCode::FORBIDDEN, "the control API answers no web page".to_owned()));
+        return Err(Refusal(
+            StatusCode::FORBIDDEN,
+            "the control API answers no web page".to_owned(),
+        ));
     }
-    let presented = text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-    let same = aws_lc_rs::constant_time::verify_slices_are_equal(presented.as_bytes(), control.token.as_bytes());
+    let presented = text(header::AUTHORIZATION)
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .unwrap_or_default();
+    let same = aws_lc_rs::constant_time::verify_slices_are_equal(
+        presented.as_bytes(),
+        control.token.as_bytes(),
+    );
     same.map_err(|_| {
         let why = "the control API wants the token in the state directory's file `control-token`";
         Refusal(StatusCode::UNAUTHORIZED, why.to_owned())
@@ -146,56 +168,105 @@ async fn state(State(control): State<Control>) -> Json<Value> {
     Json(control.planes.digest())
 }
 
-async fn grant(State(control): State<Control>, Json(body): Json<GrantBody>) -> Result<StatusCode, Refusal> {
-    control.planes.gate.grant(body.into()).map_err(bad_request)?;
+async fn grant(
+    State(control): State<Control>,
+    Json(body): Json<GrantBody>,
+) -> Result<StatusCode, Refusal> {
+    control
+        .planes
+        .gate
+        .grant(body.into())
+        .map_err(bad_request)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn revoke(State(control): State<Control>, Json(body): Json<GrantBody>) -> Result<StatusCode, Refusal> {
+async fn revoke(
+    State(control): State<Control>,
+    Json(body): Json<GrantBody>,
+) -> Result<StatusCode, Refusal> {
     if control.planes.gate.revoke(&body.into()) {
         return Ok(StatusCode::NO_CONTENT);
     }
     Err(not_found("such grant"))
 }
 
-async fn advance(State(control): State<Control>, Json(by): Json<Advance>) -> Result<Json<Value>, Refusal> {
+async fn advance(
+    State(control): State<Control>,
+    Json(by): Json<Advance>,
+) -> Result<Json<Value>, Refusal> {
     const YEAR: u64 = 366 * 24 * 60 * 60;
     if by.seconds > YEAR {
         return Err(bad_request("the clock is advanced by a year at most"));
     }
-    control.planes.clock.advance(Duration::from_secs(by.seconds));
+    control
+        .planes
+        .clock
+        .advance(Duration::from_secs(by.seconds));
     Ok(Json(json!({ "now": rfc3339(control.planes.clock.now()) })))
 }
 
-async fn hold(State(control): State<Control>, Json(matcher): Json<Matcher>) -> (StatusCode, Json<Value>) {
+async fn hold(
+    State(control): State<Control>,
+    Json(matcher): Json<Matcher>,
+) -> (StatusCode, Json<Value>) {
     let number = control.planes.holds.arm(matcher);
     (StatusCode::CREATED, Json(json!({ "hold": number })))
 }
 
-async fn held(State(control): State<Control>, Path(number): Path<u64>) -> Result<Json<Value>, Refusal> {
-    let state = control.planes.holds.state(number).ok_or_else(|| not_found("such hold"))?;
+async fn held(
+    State(control): State<Control>,
+    Path(number): Path<u64>,
+) -> Result<Json<Value>, Refusal> {
+    let state = control
+        .planes
+        .holds
+        .state(number)
+        .ok_or_else(|| not_found("such hold"))?;
     Ok(Json(json!({ "state": state })))
 }
 
-async fn release(State(control): State<Control>, Path(number): Path<u64>) -> Result<Json<Value>, Refusal> {
-    let state = control.planes.holds.release(number).ok_or_else(|| not_found("such hold"))?;
+async fn release(
+    State(control): State<Control>,
+    Path(number): Path<u64>,
+) -> Result<Json<Value>, Refusal> {
+    let state = control
+        .planes
+        .holds
+        .release(number)
+        .ok_or_else(|| not_found("such hold"))?;
     Ok(Json(json!({ "state": state })))
 }
 
-async fn apply_account(State(control): State<Control>, Json(account): Json<ServiceAccount>) -> StatusCode {
+async fn apply_account(
+    State(control): State<Control>,
+    Json(account): Json<ServiceAccount>,
+) -> StatusCode {
     control.planes.cluster.apply(account);
     StatusCode::NO_CONTENT
 }
 
-async fn create_pod(State(control): State<Control>, Json(pod): Json<Pod>) -> Result<Json<RunningPod>, Refusal> {
-    control.planes.cluster.create(pod).map(Json).map_err(bad_request)
+async fn create_pod(
+    State(control): State<Control>,
+    Json(pod): Json<Pod>,
+) -> Result<Json<RunningPod>, Refusal> {
+    control
+        .planes
+        .cluster
+        .create(pod)
+        .map(Json)
+        .map_err(bad_request)
 }
 
 async fn delete_pod(
     State(control): State<Control>,
     Path((namespace, name)): Path<(String, String)>,
 ) -> Result<StatusCode, Refusal> {
-    if control.planes.cluster.delete(&namespace, &name).map_err(bad_request)? {
+    if control
+        .planes
+        .cluster
+        .delete(&namespace, &name)
+        .map_err(bad_request)?
+    {
         return Ok(StatusCode::NO_CONTENT);
     }
     Err(not_found("such pod"))
@@ -205,8 +276,14 @@ async fn add_version(
     State(control): State<Control>,
     Path((vault, secret)): Path<(String, String)>,
 ) -> Result<Json<Value>, Refusal> {
-    let vault = control.planes.vaults.get(&vault).ok_or_else(|| not_found("such vault"))?;
-    let version = vault.add_version(&secret).ok_or_else(|| not_found("such secret"))?;
+    let vault = control
+        .planes
+        .vaults
+        .get(&vault)
+        .ok_or_else(|| not_found("such vault"))?;
+    let version = vault
+        .add_version(&secret)
+        .ok_or_else(|| not_found("such secret"))?;
     Ok(Json(json!({ "version": version })))
 }
 
@@ -215,7 +292,11 @@ async fn set_enabled(
     Path((vault, secret, version)): Path<(String, String, String)>,
     Json(body): Json<Enabled>,
 ) -> Result<StatusCode, Refusal> {
-    let vault = control.planes.vaults.get(&vault).ok_or_else(|| not_found("such vault"))?;
+    let vault = control
+        .planes
+        .vaults
+        .get(&vault)
+        .ok_or_else(|| not_found("such vault"))?;
     if vault.set_enabled(&secret, &version, body.enabled) {
         return Ok(StatusCode::NO_CONTENT);
     }

@@ -46,7 +46,13 @@ pub(crate) struct Entra {
 impl Entra {
     /// A tenant with the model's identities, each trusting its service accounts
     /// of the cluster. `client` fetches what issuers publish.
-    pub(crate) fn new(model: &Model, keys: KeyRing, client: reqwest::Client, clock: Clock, audit: Audit) -> Self {
+    pub(crate) fn new(
+        model: &Model,
+        keys: KeyRing,
+        client: reqwest::Client,
+        clock: Clock,
+        audit: Audit,
+    ) -> Self {
         Self {
             keys,
             issuer_keys: IssuerKeys::new(client, clock.clone()),
@@ -61,8 +67,14 @@ impl Entra {
     pub(crate) fn router(self: Arc<Self>) -> Router {
         Router::new()
             .route("/{tenant}/oauth2/v2.0/token", any(token))
-            .route("/{tenant}/v2.0/.well-known/openid-configuration", get(discovery_v2))
-            .route("/{tenant}/.well-known/openid-configuration", get(discovery_v1))
+            .route(
+                "/{tenant}/v2.0/.well-known/openid-configuration",
+                get(discovery_v2),
+            )
+            .route(
+                "/{tenant}/.well-known/openid-configuration",
+                get(discovery_v1),
+            )
             .route("/{tenant}/discovery/v2.0/keys", get(keys_of))
             .route("/{tenant}/discovery/keys", get(keys_of))
             .route("/common/discovery/instance", get(instance_discovery))
@@ -140,7 +152,10 @@ async fn instance_discovery() -> Json<Value> {
 }
 
 async fn not_implemented(method: Method, uri: Uri) -> Response {
-    let text = format!("the local cloud does not implement {method} {} of Entra ID", uri.path());
+    let text = format!(
+        "the local cloud does not implement {method} {} of Entra ID",
+        uri.path()
+    );
     let body = json!({ "error": "not_implemented", "error_description": text });
     (StatusCode::NOT_IMPLEMENTED, Json(body)).into_response()
 }

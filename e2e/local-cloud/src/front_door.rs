@@ -47,13 +47,27 @@ impl Routes {
     async fn answer(&self, request: Request<Incoming>) -> Response {
         let mut request = request.map(Body::new);
         // HTTP/2 has the host in the URI's authority, HTTP/1.1 in a header.
-        let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
-        let header = || request.headers().get(header::HOST)?.to_str().ok().map(str::to_owned);
+        let authority = request
+            .uri()
+            .authority()
+            .map(|authority| authority.as_str().to_owned());
+        let header = || {
+            request
+                .headers()
+                .get(header::HOST)?
+                .to_str()
+                .ok()
+                .map(str::to_owned)
+        };
         let authority = authority.or_else(header).unwrap_or_default();
         if let Ok(host) = HeaderValue::from_str(&authority) {
             request.headers_mut().insert(header::HOST, host);
         }
-        let host = authority.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        let host = authority
+            .split(':')
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
         let Some(plane) = self.by_host.get(&host).or(self.otherwise.as_ref()) else {
             let text = format!("This is the local cloud, not Azure; it plays no host `{host}`.");
             return (StatusCode::MISDIRECTED_REQUEST, text).into_response();

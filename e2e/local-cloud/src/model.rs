@@ -372,7 +372,6 @@ impl Model {
             return false;
         };
         match (self.resources.get(*resource), path) {
-            (None, _) => false,
             (Some(_), []) => true,
             (Some(Resource::KeyVault(vault)), ["secrets", secret]) => {
                 vault.secrets.contains_key(*secret)
@@ -390,7 +389,7 @@ impl Model {
                 account.containers.iter().any(|name| name == container)
             }
             (Some(Resource::ServiceBus(bus)), ["queues", queue]) => bus.queues.contains_key(*queue),
-            (Some(_), _) => false,
+            _ => false,
         }
     }
 }

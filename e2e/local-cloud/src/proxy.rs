@@ -24,7 +24,10 @@ pub(crate) struct Proxy {
 }
 
 /// Starts a proxy that tunnels these hosts (port 443) to a port on loopback.
-pub(crate) async fn start(hosts: impl IntoIterator<Item = String>, to: u16) -> std::io::Result<Proxy> {
+pub(crate) async fn start(
+    hosts: impl IntoIterator<Item = String>,
+    to: u16,
+) -> std::io::Result<Proxy> {
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
     let address = listener.local_addr()?;
     let hosts: Arc<BTreeSet<String>> = Arc::new(hosts.into_iter().collect());
@@ -73,7 +76,10 @@ async fn connection(socket: TcpStream, hosts: Arc<BTreeSet<String>>, to: u16) {
                     Response::new(Either::Right(Empty::new()))
                 }
                 Some(false) => refusal(StatusCode::BAD_GATEWAY, &unknown_host(&request, hosts)),
-                None => refusal(StatusCode::METHOD_NOT_ALLOWED, "This proxy of the local cloud knows only CONNECT."),
+                None => refusal(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "This proxy of the local cloud knows only CONNECT.",
+                ),
             };
             Ok::<_, std::convert::Infallible>(answer)
         }
@@ -94,7 +100,9 @@ fn is_known(request: &Request<Incoming>, hosts: &BTreeSet<String>) -> Option<boo
         return None;
     }
     let authority = request.uri().authority()?;
-    Some(authority.port_u16() == Some(443) && hosts.contains(&authority.host().to_ascii_lowercase()))
+    Some(
+        authority.port_u16() == Some(443) && hosts.contains(&authority.host().to_ascii_lowercase()),
+    )
 }
 
 fn unknown_host(request: &Request<Incoming>, hosts: &BTreeSet<String>) -> String {
@@ -115,7 +123,11 @@ fn refusal(status: StatusCode, text: &str) -> Answer {
 
 async fn tunnel(request: Request<Incoming>, to: u16) {
     let both = async {
-        let mut client = TokioIo::new(hyper::upgrade::on(request).await.map_err(std::io::Error::other)?);
+        let mut client = TokioIo::new(
+            hyper::upgrade::on(request)
+                .await
+                .map_err(std::io::Error::other)?,
+        );
         let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, to)).await?;
         server.set_nodelay(true)?;
         tokio::io::copy_bidirectional(&mut client, &mut server).await
@@ -133,17 +145,24 @@ mod tests {
 
     async fn first_line(request: &str) -> String {
         let proxy = start(["known.test".to_owned()], 1).await.expect("a port");
-        let mut stream = TcpStream::connect(proxy.address).await.expect("the proxy listens");
+        let mut stream = TcpStream::connect(proxy.address)
+            .await
+            .expect("the proxy listens");
         stream.write_all(request.as_bytes()).await.expect("sent");
         let mut answer = vec![0; 64];
         let read = stream.read(&mut answer).await.expect("an answer");
-        String::from_utf8_lossy(&answer[..read]).lines().next().unwrap_or_default().to_owned()
+        String::from_utf8_lossy(&answer[..read])
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     #[tokio::test]
     async fn a_host_that_is_not_played_is_refused() {
         for host in ["evil.test:443", "known.test:22", "known.test.evil.test:443"] {
-            let line = first_line(&format!("CONNECT {host} HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+            let line =
+                first_line(&format!("CONNECT {host} HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
             assert_eq!(line, "HTTP/1.1 502 Bad Gateway", "{host}");
         }
     }
@@ -156,7 +175,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_played_host_gets_a_tunnel() {
-        let line = first_line("CONNECT known.test:443 HTTP/1.1\r\nHost: known.test:443\r\n\r\n").await;
+        let line =
+            first_line("CONNECT known.test:443 HTTP/1.1\r\nHost: known.test:443\r\n\r\n").await;
         assert_eq!(line, "HTTP/1.1 200 OK");
     }
 }

@@ -10,8 +10,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints,
+    BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    NameConstraints,
 };
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -38,12 +39,14 @@ pub(crate) fn issue(hosts: &[String]) -> Result<Tls, rcgen::Error> {
     let leaf = leaf_params(hosts, from)?.signed_by(&leaf_key, &issuer)?;
 
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(leaf_key.serialize_der()));
-    let mut server = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("the provider speaks TLS 1.2 and 1.3")
-        .with_no_client_auth()
-        .with_single_cert(vec![leaf.der().clone()], key)
-        .expect("the key belongs to the certificate");
+    let mut server = ServerConfig::builder_with_provider(Arc::new(
+        rustls::crypto::aws_lc_rs::default_provider(),
+    ))
+    .with_safe_default_protocol_versions()
+    .expect("the provider speaks TLS 1.2 and 1.3")
+    .with_no_client_auth()
+    .with_single_cert(vec![leaf.der().clone()], key)
+    .expect("the key belongs to the certificate");
     // The Cosmos client offers h2 only; AMQP clients offer nothing.
     server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Tls {
@@ -74,13 +77,21 @@ fn ca_params(hosts: &[String], from: OffsetDateTime) -> CertificateParams {
 }
 
 fn leaf_params(hosts: &[String], from: OffsetDateTime) -> Result<CertificateParams, rcgen::Error> {
-    let names: Vec<String> = hosts.iter().cloned().chain(["localhost".to_owned()]).collect();
+    let names: Vec<String> = hosts
+        .iter()
+        .cloned()
+        .chain(["localhost".to_owned()])
+        .collect();
     let mut leaf = CertificateParams::new(names)?;
     leaf.distinguished_name = name("local cloud listener");
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     (leaf.not_before, leaf.not_after) = (from, from + VALID_FOR);
     leaf.subject_alt_names.extend(
-        [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].map(rcgen::SanType::IpAddress),
+        [
+            IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ]
+        .map(rcgen::SanType::IpAddress),
     );
     Ok(leaf)
 }

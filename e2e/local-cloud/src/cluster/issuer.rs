@@ -25,9 +25,20 @@ pub(crate) struct Binding {
 
 /// Signs a token that is bound to a pod, as the `TokenRequest` API does.
 /// `lifetime` is in seconds.
-pub(crate) fn sign(keys: &KeyRing, binding: &Binding, audience: &str, lifetime: i64, now: OffsetDateTime) -> String {
+pub(crate) fn sign(
+    keys: &KeyRing,
+    binding: &Binding,
+    audience: &str,
+    lifetime: i64,
+    now: OffsetDateTime,
+) -> String {
     let issued = now.unix_timestamp();
-    let Binding { namespace, service_account, pod, pod_uid } = binding;
+    let Binding {
+        namespace,
+        service_account,
+        pod,
+        pod_uid,
+    } = binding;
     let key = keys.current();
     let node = "local-node";
     key.sign(

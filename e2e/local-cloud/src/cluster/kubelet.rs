@@ -53,7 +53,9 @@ struct ProjectedToken {
 
 impl ProjectedToken {
     fn lifetime(&self) -> i64 {
-        self.projection.expiration_seconds.unwrap_or(DEFAULT_LIFETIME_SECONDS)
+        self.projection
+            .expiration_seconds
+            .unwrap_or(DEFAULT_LIFETIME_SECONDS)
     }
 
     /// When it has to be replaced: now, if there is none yet.
@@ -62,7 +64,11 @@ impl ProjectedToken {
     }
 
     fn renew(&mut self, keys: &KeyRing, binding: &Binding, now: OffsetDateTime) {
-        let audience = self.projection.audience.as_deref().unwrap_or(DEFAULT_AUDIENCE);
+        let audience = self
+            .projection
+            .audience
+            .as_deref()
+            .unwrap_or(DEFAULT_AUDIENCE);
         let token = issuer::sign(keys, binding, audience, self.lifetime(), now);
         let fifth_left = Duration::seconds(self.lifetime() * 4 / 5);
         let jitter = Duration::milliseconds(i64::from(Uuid::new_v4().as_bytes()[0]) * 10_000 / 255);
@@ -93,10 +99,16 @@ impl Kubelet {
     pub(crate) fn run(&self, pod: &Pod) -> io::Result<BTreeMap<String, PathBuf>> {
         let namespace = pod.metadata.namespace.clone().unwrap_or_default();
         let name = pod.metadata.name.clone().unwrap_or_default();
-        let spec = pod.spec.as_ref().ok_or_else(|| io::Error::other("the pod has no spec"))?;
+        let spec = pod
+            .spec
+            .as_ref()
+            .ok_or_else(|| io::Error::other("the pod has no spec"))?;
         let binding = Binding {
             namespace: namespace.clone(),
-            service_account: spec.service_account_name.clone().unwrap_or_else(|| "default".to_owned()),
+            service_account: spec
+                .service_account_name
+                .clone()
+                .unwrap_or_else(|| "default".to_owned()),
             pod: name.clone(),
             pod_uid: Uuid::new_v4(),
         };
@@ -105,7 +117,10 @@ impl Kubelet {
         let mut volumes = Vec::new();
         let mut directories = BTreeMap::new();
         for volume in spec.volumes.iter().flatten() {
-            let sources = volume.projected.iter().filter_map(|projected| projected.sources.as_ref());
+            let sources = volume
+                .projected
+                .iter()
+                .filter_map(|projected| projected.sources.as_ref());
             let tokens: Vec<_> = sources
                 .flatten()
                 .filter_map(|source| source.service_account_token.clone())
@@ -137,7 +152,11 @@ impl Kubelet {
 
     /// Forgets a pod and removes its volumes; whether there was one.
     pub(crate) fn remove(&self, namespace: &str, name: &str) -> io::Result<bool> {
-        let known = self.shared.lock().remove(&format!("{namespace}/{name}")).is_some();
+        let known = self
+            .shared
+            .lock()
+            .remove(&format!("{namespace}/{name}"))
+            .is_some();
         remove(&self.shared.root.join(format!("{namespace}.{name}")))?;
         Ok(known)
     }
@@ -148,7 +167,11 @@ impl Shared {
     fn sync(&self, volume: &mut TokenVolume) -> io::Result<Option<OffsetDateTime>> {
         let now = self.clock.now();
         if volume.tokens.iter().any(|token| token.due(now) <= now) {
-            for token in volume.tokens.iter_mut().filter(|token| token.due(now) <= now) {
+            for token in volume
+                .tokens
+                .iter_mut()
+                .filter(|token| token.due(now) <= now)
+            {
                 token.renew(&self.keys, &volume.binding, now);
             }
             let files = volume.tokens.iter().filter_map(|token| {
@@ -178,7 +201,9 @@ impl Shared {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Vec<TokenVolume>>> {
-        self.pods.lock().expect("no one panics while holding the pods")
+        self.pods
+            .lock()
+            .expect("no one panics while holding the pods")
     }
 }
 
@@ -230,7 +255,9 @@ mod tests {
                 tokio::time::sleep(StdDuration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(StdDuration::from_secs(1), changed).await.is_ok()
+        tokio::time::timeout(StdDuration::from_secs(1), changed)
+            .await
+            .is_ok()
     }
 
     #[tokio::test]
@@ -244,10 +271,16 @@ mod tests {
         assert!(!first.ends_with('\n'));
 
         clock.advance(StdDuration::from_mins(47));
-        assert!(!wait_for_change(&file, &first).await, "replaced although more than a fifth is left");
+        assert!(
+            !wait_for_change(&file, &first).await,
+            "replaced although more than a fifth is left"
+        );
         clock.advance(StdDuration::from_mins(1));
 
-        assert!(wait_for_change(&file, &first).await, "not replaced although only a fifth is left");
+        assert!(
+            wait_for_change(&file, &first).await,
+            "not replaced although only a fifth is left"
+        );
         assert!(kubelet.remove("ns", "p").expect("removed"));
         assert!(!file.exists());
     }

@@ -33,9 +33,15 @@ impl Volume {
 
     /// Replaces all files at once. Keys are relative paths; the content is
     /// written as it is, without a newline at the end.
-    pub(crate) fn write(&self, files: &BTreeMap<String, String>, now: OffsetDateTime) -> io::Result<()> {
+    pub(crate) fn write(
+        &self,
+        files: &BTreeMap<String, String>,
+        now: OffsetDateTime,
+    ) -> io::Result<()> {
         let stamp = now
-            .format(format_description!("[year]_[month]_[day]_[hour]_[minute]_[second]"))
+            .format(format_description!(
+                "[year]_[month]_[day]_[hour]_[minute]_[second]"
+            ))
             .map_err(io::Error::other)?;
         let current = format!("..{stamp}.{}", Uuid::new_v4().simple());
         let target = self.directory.join(&current);
@@ -64,7 +70,9 @@ impl Volume {
         let next = self.directory.join("..data_tmp");
         symlink(current, &next)?;
         fs::rename(&next, &data)?;
-        before.map_or(Ok(()), |before| fs::remove_dir_all(self.directory.join(before)))
+        before.map_or(Ok(()), |before| {
+            fs::remove_dir_all(self.directory.join(before))
+        })
     }
 
     /// The link that the container sees: the first element of the file's path.
@@ -98,10 +106,14 @@ mod tests {
         let volume = Volume::at(root.path().join("volume"));
         let seen = volume.directory().join("token/azure-identity-token");
 
-        volume.write(&files("one"), OffsetDateTime::now_utc()).expect("written");
+        volume
+            .write(&files("one"), OffsetDateTime::now_utc())
+            .expect("written");
         assert_eq!(fs::read_to_string(&seen).expect("readable"), "one");
         let behind = fs::canonicalize(&seen).expect("a file");
-        volume.write(&files("two"), OffsetDateTime::now_utc()).expect("written");
+        volume
+            .write(&files("two"), OffsetDateTime::now_utc())
+            .expect("written");
 
         assert_eq!(fs::read_to_string(&seen).expect("readable"), "two");
         assert!(!behind.exists(), "the old directory is removed");

@@ -2,8 +2,8 @@
 //! created. After Azure/azure-workload-identity v1.6.0, `pkg/webhook`.
 
 use k8s_openapi::api::core::v1::{
-    Container, EnvVar, Pod, ProjectedVolumeSource, ServiceAccount, ServiceAccountTokenProjection, Volume, VolumeMount,
-    VolumeProjection,
+    Container, EnvVar, Pod, ProjectedVolumeSource, ServiceAccount, ServiceAccountTokenProjection,
+    Volume, VolumeMount, VolumeProjection,
 };
 
 use crate::entra::EXCHANGE_AUDIENCE;
@@ -24,7 +24,11 @@ const TOKEN_PATH: &str = "token/azure-identity-token";
 /// without the label is left as it is.
 pub(crate) fn mutate(pod: &mut Pod, account: &ServiceAccount) -> Result<(), String> {
     let labels = pod.metadata.labels.as_ref();
-    if labels.and_then(|labels| labels.get(USE_LABEL)).map(String::as_str) != Some("true") {
+    if labels
+        .and_then(|labels| labels.get(USE_LABEL))
+        .map(String::as_str)
+        != Some("true")
+    {
         return Ok(());
     }
     let lifetime = token_lifetime(pod, account)?;
@@ -33,7 +37,11 @@ pub(crate) fn mutate(pod: &mut Pod, account: &ServiceAccount) -> Result<(), Stri
     let Some(spec) = pod.spec.as_mut() else {
         return Err("the pod has no spec".to_owned());
     };
-    let containers = spec.init_containers.iter_mut().flatten().chain(&mut spec.containers);
+    let containers = spec
+        .init_containers
+        .iter_mut()
+        .flatten()
+        .chain(&mut spec.containers);
     for container in containers {
         inject(container, &environment, &name);
     }
@@ -43,7 +51,10 @@ pub(crate) fn mutate(pod: &mut Pod, account: &ServiceAccount) -> Result<(), Stri
     Ok(())
 }
 
-fn annotation<'a>(metadata: &'a k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta, name: &str) -> Option<&'a str> {
+fn annotation<'a>(
+    metadata: &'a k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    name: &str,
+) -> Option<&'a str> {
     metadata.annotations.as_ref()?.get(name).map(String::as_str)
 }
 
@@ -53,26 +64,45 @@ fn token_lifetime(pod: &Pod, account: &ServiceAccount) -> Result<i64, String> {
     let Some(text) = own.or_else(|| annotation(&account.metadata, EXPIRATION)) else {
         return Ok(3600);
     };
-    let refusal = || format!("token expiration {text} not valid. Expected value to be between 3600 and 86400");
+    let refusal = || {
+        format!("token expiration {text} not valid. Expected value to be between 3600 and 86400")
+    };
     let seconds: i64 = text.parse().map_err(|_| refusal())?;
-    if (3600..=86400).contains(&seconds) { Ok(seconds) } else { Err(refusal()) }
+    if (3600..=86400).contains(&seconds) {
+        Ok(seconds)
+    } else {
+        Err(refusal())
+    }
 }
 
 fn volume_name(pod: &Pod) -> String {
     let name = pod.metadata.name.as_deref().unwrap_or_default();
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, name.as_bytes());
-    let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut first = [0; 16];
+    first.copy_from_slice(&digest.as_ref()[..16]);
+    let hex = format!("{:032x}", u128::from_be_bytes(first));
     format!("azure-workload-identity-reserved-{}", &hex[..30])
 }
 
 fn environment(account: &ServiceAccount) -> Vec<(&'static str, String)> {
-    let client = annotation(&account.metadata, CLIENT_ID).unwrap_or_default().to_owned();
+    let client = annotation(&account.metadata, CLIENT_ID)
+        .unwrap_or_default()
+        .to_owned();
     let tenant = annotation(&account.metadata, TENANT_ID).map(str::to_owned);
     vec![
         ("AZURE_CLIENT_ID", client),
-        ("AZURE_TENANT_ID", tenant.unwrap_or_else(|| names::tenant_id().to_string())),
-        ("AZURE_FEDERATED_TOKEN_FILE", format!("{MOUNT}/{TOKEN_PATH}")),
-        ("AZURE_AUTHORITY_HOST", format!("https://{}/", names::LOGIN_HOST)),
+        (
+            "AZURE_TENANT_ID",
+            tenant.unwrap_or_else(|| names::tenant_id().to_string()),
+        ),
+        (
+            "AZURE_FEDERATED_TOKEN_FILE",
+            format!("{MOUNT}/{TOKEN_PATH}"),
+        ),
+        (
+            "AZURE_AUTHORITY_HOST",
+            format!("https://{}/", names::LOGIN_HOST),
+        ),
     ]
 }
 
@@ -132,12 +162,17 @@ mod tests {
     }
 
     fn account(annotations: &Value) -> ServiceAccount {
-        serde_json::from_value(json!({ "metadata": { "name": "a", "annotations": annotations } })).expect("an account")
+        serde_json::from_value(json!({ "metadata": { "name": "a", "annotations": annotations } }))
+            .expect("an account")
     }
 
     fn env(pod: &Pod, name: &str) -> Option<String> {
         let container = &pod.spec.as_ref().expect("a spec").containers[0];
-        let found = container.env.iter().flatten().find(|variable| variable.name == name)?;
+        let found = container
+            .env
+            .iter()
+            .flatten()
+            .find(|variable| variable.name == name)?;
         found.value.clone()
     }
 
@@ -148,14 +183,23 @@ mod tests {
         mutate(&mut pod, &account(&json!({ CLIENT_ID: "the-client" }))).expect("admitted");
 
         assert_eq!(env(&pod, "AZURE_CLIENT_ID").as_deref(), Some("the-client"));
-        assert_eq!(env(&pod, "AZURE_TENANT_ID"), Some(names::tenant_id().to_string()));
+        assert_eq!(
+            env(&pod, "AZURE_TENANT_ID"),
+            Some(names::tenant_id().to_string())
+        );
         assert_eq!(
             env(&pod, "AZURE_FEDERATED_TOKEN_FILE").as_deref(),
             Some("/var/run/secrets/azure/wi/token/azure-identity-token")
         );
-        assert_eq!(env(&pod, "AZURE_AUTHORITY_HOST").as_deref(), Some("https://login.microsoftonline.com/"));
+        assert_eq!(
+            env(&pod, "AZURE_AUTHORITY_HOST").as_deref(),
+            Some("https://login.microsoftonline.com/")
+        );
         let volume = &pod.spec.expect("a spec").volumes.expect("volumes")[0];
-        assert_eq!(volume.name, "azure-workload-identity-reserved-148de9c5a7a44d19e56cd9ae1a554b");
+        assert_eq!(
+            volume.name,
+            "azure-workload-identity-reserved-148de9c5a7a44d19e56cd9ae1a554b"
+        );
     }
 
     #[test]
@@ -170,7 +214,11 @@ mod tests {
 
     #[test]
     fn a_variable_that_is_set_is_never_overridden() {
-        let mut pod = pod("true", &json!({}), &json!([{ "name": "AZURE_CLIENT_ID", "value": "mine" }]));
+        let mut pod = pod(
+            "true",
+            &json!({}),
+            &json!([{ "name": "AZURE_CLIENT_ID", "value": "mine" }]),
+        );
 
         mutate(&mut pod, &account(&json!({ CLIENT_ID: "the-client" }))).expect("admitted");
 
@@ -193,7 +241,9 @@ mod tests {
             let refusal = mutate(&mut pod, &account(&json!({}))).expect_err(text);
             assert_eq!(
                 refusal,
-                format!("token expiration {text} not valid. Expected value to be between 3600 and 86400")
+                format!(
+                    "token expiration {text} not valid. Expected value to be between 3600 and 86400"
+                )
             );
         }
     }

@@ -60,7 +60,8 @@ impl AadError {
     }
 
     pub(crate) fn tenant_required() -> Self {
-        let text = "The 'client_credentials' grant type requires a tenant to be specified.".to_owned();
+        let text =
+            "The 'client_credentials' grant type requires a tenant to be specified.".to_owned();
         bad_request(900_191, "invalid_request", text)
     }
 
@@ -100,12 +101,20 @@ impl AadError {
     }
 
     pub(crate) fn malformed_assertion() -> Self {
-        bad_request(50027, "invalid_request", "JWT token is invalid or malformed.".to_owned())
+        bad_request(
+            50027,
+            "invalid_request",
+            "JWT token is invalid or malformed.".to_owned(),
+        )
     }
 
     /// Assumed: the code exists, that `alg: none` leads to it does not stand anywhere.
     pub(crate) fn unsigned_assertion() -> Self {
-        bad_request(900_385, "invalid_request", "JWT token must be signed.".to_owned())
+        bad_request(
+            900_385,
+            "invalid_request",
+            "JWT token must be signed.".to_owned(),
+        )
     }
 
     pub(crate) fn wrong_algorithm() -> Self {
@@ -119,7 +128,9 @@ impl AadError {
     }
 
     pub(crate) fn no_federated_credential(client: &str, name: &str) -> Self {
-        let text = format!("The client '{client}'({name}) has no configured federated identity credentials.");
+        let text = format!(
+            "The client '{client}'({name}) has no configured federated identity credentials."
+        );
         invalid_client(70025, text)
     }
 
@@ -146,11 +157,19 @@ impl AadError {
     }
 
     pub(crate) fn issuer_unreachable() -> Self {
-        bad_request(50166, "invalid_request", "Request to External OIDC endpoint failed.".to_owned())
+        bad_request(
+            50166,
+            "invalid_request",
+            "Request to External OIDC endpoint failed.".to_owned(),
+        )
     }
 
     pub(crate) fn unusable_metadata() -> Self {
-        bad_request(900_611, "invalid_request", "Failed to parse provider metadata.".to_owned())
+        bad_request(
+            900_611,
+            "invalid_request",
+            "Failed to parse provider metadata.".to_owned(),
+        )
     }
 
     pub(crate) fn metadata_issuer_mismatch(presented: &str, published: &str) -> Self {
@@ -172,10 +191,17 @@ impl AadError {
 
     /// Assumed: no capture of a tampered assertion under a federated credential was found.
     pub(crate) fn bad_signature() -> Self {
-        invalid_client(700_027, "Client assertion failed signature validation.".to_owned())
+        invalid_client(
+            700_027,
+            "Client assertion failed signature validation.".to_owned(),
+        )
     }
 
-    pub(crate) fn outside_valid_time(now: OffsetDateTime, from: OffsetDateTime, until: OffsetDateTime) -> Self {
+    pub(crate) fn outside_valid_time(
+        now: OffsetDateTime,
+        from: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Self {
         let text = format!(
             "Client assertion is not within its valid time range. Current time: {}, assertion valid from {}, expiry \
              time of assertion {}. Review the documentation at \
@@ -217,7 +243,9 @@ impl AadError {
         let trace_id = Uuid::new_v4();
         let correlation_id = correlation_id.unwrap_or_else(Uuid::new_v4);
         let timestamp = now
-            .format(format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z"))
+            .format(format_description!(
+                "[year]-[month]-[day] [hour]:[minute]:[second]Z"
+            ))
             .expect("a UTC time formats");
         let Self { code, text, .. } = self;
         let mut body = json!({
@@ -232,7 +260,9 @@ impl AadError {
         });
         // Codes without an entry on the look-up page carry no link to it.
         if ![70025, 50166].contains(code) {
-            body["error_uri"] = Value::from(format!("https://login.microsoftonline.com/error?code={code}"));
+            body["error_uri"] = Value::from(format!(
+                "https://login.microsoftonline.com/error?code={code}"
+            ));
         }
         no_store((self.status, Json(body)).into_response())
     }
@@ -241,7 +271,10 @@ impl AadError {
 /// Answers of the token endpoint must not be cached.
 pub(crate) fn no_store(mut response: Response) -> Response {
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-cache"));
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-store, no-cache"),
+    );
     headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
     response
 }

@@ -22,13 +22,21 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 
 /// The resources that tokens can be had for.
 pub(crate) fn known_resources(model: &Model) -> Vec<String> {
-    let shared = ["vault.azure.net", "storage.azure.com", "cosmos.azure.com", "servicebus.azure.net"];
+    let shared = [
+        "vault.azure.net",
+        "storage.azure.com",
+        "cosmos.azure.com",
+        "servicebus.azure.net",
+    ];
     // Storage and Service Bus are also known by each account's own name. Cosmos
     // DB is not: its clients count on AADSTS500011 and fall back to the above.
-    let own = model.resources.iter().filter_map(|(name, resource)| match resource {
-        Resource::Storage(_) | Resource::ServiceBus(_) => Some(resource.host(name)),
-        Resource::KeyVault(_) | Resource::Cosmos(_) => None,
-    });
+    let own = model
+        .resources
+        .iter()
+        .filter_map(|(name, resource)| match resource {
+            Resource::Storage(_) | Resource::ServiceBus(_) => Some(resource.host(name)),
+            Resource::KeyVault(_) | Resource::Cosmos(_) => None,
+        });
     shared
         .into_iter()
         .map(str::to_owned)
@@ -64,8 +72,16 @@ impl Entra {
         let mut trail = Trail::default();
         let outcome = self.decide(tenant, body, &mut trail).await;
         let (decision, code, why) = match &outcome {
-            Ok(_) => (Decision::Allowed, None, "a federated credential trusts this subject".to_owned()),
-            Err(refusal) => (Decision::Denied, Some(format!("AADSTS{}", refusal.code)), refusal.text.clone()),
+            Ok(_) => (
+                Decision::Allowed,
+                None,
+                "a federated credential trusts this subject".to_owned(),
+            ),
+            Err(refusal) => (
+                Decision::Denied,
+                Some(format!("AADSTS{}", refusal.code)),
+                refusal.text.clone(),
+            ),
         };
         self.audit.record(Entry {
             by: "entra".to_owned(),
@@ -81,11 +97,19 @@ impl Entra {
         outcome
     }
 
-    async fn decide(&self, tenant: &str, body: &[u8], trail: &mut Trail) -> Result<Value, AadError> {
+    async fn decide(
+        &self,
+        tenant: &str,
+        body: &[u8],
+        trail: &mut Trail,
+    ) -> Result<Value, AadError> {
         check_tenant(tenant)?;
         let form: HashMap<_, _> = url::form_urlencoded::parse(body).into_owned().collect();
         let required = |name: &str| {
-            let value = form.get(name).map(String::as_str).filter(|value| !value.is_empty());
+            let value = form
+                .get(name)
+                .map(String::as_str)
+                .filter(|value| !value.is_empty());
             value.ok_or_else(|| AadError::missing_parameter(name))
         };
         let grant = required("grant_type")?;
@@ -101,7 +125,9 @@ impl Entra {
             .ok_or_else(|| AadError::unknown_client(client_id, tenant))?;
         trail.identity = Some(identity.name.clone());
 
-        let assertion = form.get("client_assertion").filter(|assertion| !assertion.is_empty());
+        let assertion = form
+            .get("client_assertion")
+            .filter(|assertion| !assertion.is_empty());
         let assertion = assertion.ok_or_else(AadError::no_assertion)?;
         if required("client_assertion_type")? != ASSERTION_TYPE {
             return Err(AadError::malformed_assertion());
@@ -129,13 +155,24 @@ impl Entra {
     ) -> Result<Claims, AadError> {
         let token = Unverified::read(assertion.trim()).map_err(|error| match error {
             JwtError::Malformed(_) => AadError::malformed_assertion(),
-            JwtError::Algorithm(name) if name.eq_ignore_ascii_case("none") => AadError::unsigned_assertion(),
+            JwtError::Algorithm(name) if name.eq_ignore_ascii_case("none") => {
+                AadError::unsigned_assertion()
+            }
             JwtError::Algorithm(_) => AadError::wrong_algorithm(),
         })?;
         let presented = token.claims();
-        let issuer = presented.text("iss").ok_or_else(AadError::malformed_assertion)?.to_owned();
-        let subject = presented.text("sub").ok_or_else(AadError::malformed_assertion)?.to_owned();
-        let audience = presented.audience().ok_or_else(AadError::malformed_assertion)?.to_owned();
+        let issuer = presented
+            .text("iss")
+            .ok_or_else(AadError::malformed_assertion)?
+            .to_owned();
+        let subject = presented
+            .text("sub")
+            .ok_or_else(AadError::malformed_assertion)?
+            .to_owned();
+        let audience = presented
+            .audience()
+            .ok_or_else(AadError::malformed_assertion)?
+            .to_owned();
         trail.subject = Some(subject.chars().take(256).collect());
         if is_entra(&issuer) {
             return Err(AadError::issued_by_entra());
@@ -179,7 +216,10 @@ impl Entra {
 }
 
 fn is_entra(issuer: &str) -> bool {
-    ["https://sts.windows.net/", "https://login.microsoftonline.com/"]
-        .iter()
-        .any(|own| issuer.starts_with(own))
+    [
+        "https://sts.windows.net/",
+        "https://login.microsoftonline.com/",
+    ]
+    .iter()
+    .any(|own| issuer.starts_with(own))
 }

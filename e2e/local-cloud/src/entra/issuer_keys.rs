@@ -81,15 +81,27 @@ impl IssuerKeys {
         }
         let keys = self.fetch(issuer).await?;
         let key = keys.iter().find(|key| key.kid == kid).cloned();
-        cached.insert(issuer.to_owned(), Cached { keys, fetched_at: now });
+        cached.insert(
+            issuer.to_owned(),
+            Cached {
+                keys,
+                fetched_at: now,
+            },
+        );
         key.ok_or_else(|| AadError::unknown_key(kid, issuer))
     }
 
     async fn fetch(&self, issuer: &str) -> Result<Vec<Jwk>, AadError> {
-        let discovery = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+        let discovery = format!(
+            "{}/.well-known/openid-configuration",
+            issuer.trim_end_matches('/')
+        );
         let discovery: Discovery = self.document(&discovery).await?;
         if discovery.issuer != issuer {
-            return Err(AadError::metadata_issuer_mismatch(issuer, &discovery.issuer));
+            return Err(AadError::metadata_issuer_mismatch(
+                issuer,
+                &discovery.issuer,
+            ));
         }
         let mut set: KeySet = self.document(&discovery.jwks_uri).await?;
         set.keys.truncate(MAX_KEYS);
