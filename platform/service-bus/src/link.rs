@@ -1,6 +1,6 @@
 //! Opening a link to an entity: connection, token, session, attach, in this order.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use fe2o3_amqp::{Receiver, Sender, link::receiver::CreditMode, session::SessionHandle};
 use fe2o3_amqp_types::definitions::ReceiverSettleMode;
@@ -138,7 +138,10 @@ pub(crate) async fn open<L: Link>(
     limit: Duration,
 ) -> Result<Opened<L>, ServiceBusErrorKind> {
     let (shared, entity) = (Arc::clone(shared), entity.clone());
-    uncancelled(async move { open_over(shared.connection(), &shared, &entity, limit).await }).await
+    uncancelled(Box::pin(async move {
+        open_over(shared.connection(), &shared, &entity, limit).await
+    }))
+    .await
 }
 
 /// The same on a connection that nothing else uses.
@@ -148,14 +151,18 @@ pub(crate) async fn open_alone<L: Link>(
     limit: Duration,
 ) -> Result<Opened<L>, ServiceBusErrorKind> {
     let (shared, entity) = (Arc::clone(shared), entity.clone());
-    uncancelled(async move { open_over(shared.new_connection(), &shared, &entity, limit).await })
-        .await
+    uncancelled(Box::pin(async move {
+        open_over(shared.new_connection(), &shared, &entity, limit).await
+    }))
+    .await
 }
 
 /// A handshake that is abandoned half-way would leave the connection in doubt for everyone, so it
 /// runs in a task of its own and, if the caller is gone, its link is closed when it is there.
 async fn uncancelled<L: Link>(
-    opening: impl Future<Output = Result<Opened<L>, ServiceBusErrorKind>> + Send + 'static,
+    opening: Pin<
+        Box<impl Future<Output = Result<Opened<L>, ServiceBusErrorKind>> + Send + 'static>,
+    >,
 ) -> Result<Opened<L>, ServiceBusErrorKind> {
     tokio::spawn(opening)
         .await
