@@ -16,6 +16,7 @@ pub mod keys;
 pub mod model;
 pub mod names;
 pub mod roles;
+pub mod service_bus;
 #[cfg(test)]
 mod testing;
 mod unique_map;
