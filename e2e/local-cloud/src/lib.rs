@@ -22,6 +22,7 @@ pub mod model;
 pub mod names;
 mod proxy;
 pub mod roles;
+pub mod service_bus;
 mod state;
 mod tls;
 mod unique_map;
