@@ -8,6 +8,7 @@
 
 pub mod audit;
 pub mod clock;
+pub mod cosmos;
 mod entra;
 pub mod gate;
 pub mod holds;
