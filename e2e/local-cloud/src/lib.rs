@@ -11,6 +11,7 @@ pub mod clock;
 mod cloud;
 mod cluster;
 pub mod control;
+pub mod cosmos;
 mod entra;
 mod front_door;
 pub mod gate;
