@@ -14,7 +14,7 @@ const MAX_BYTES: usize = 16 * 1024;
 
 /// A token that was read but not verified: only its key id may be acted on.
 #[derive(Debug)]
-pub struct Unverified<'a> {
+pub(crate) struct Unverified<'a> {
     kid: String,
     claims: Claims,
     message: &'a str,
@@ -23,7 +23,7 @@ pub struct Unverified<'a> {
 
 /// Why a token cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum JwtError {
+pub(crate) enum JwtError {
     /// It has not the shape of a token.
     #[error("{0}")]
     Malformed(&'static str),
@@ -34,11 +34,11 @@ pub enum JwtError {
 
 /// The claims of a token.
 #[derive(Clone, Debug)]
-pub struct Claims(std::collections::BTreeMap<String, Value>);
+pub(crate) struct Claims(std::collections::BTreeMap<String, Value>);
 
 impl<'a> Unverified<'a> {
     /// Reads a token.
-    pub fn read(token: &'a str) -> Result<Self, JwtError> {
+    pub(crate) fn read(token: &'a str) -> Result<Self, JwtError> {
         if token.len() > MAX_BYTES {
             return Err(JwtError::Malformed("the token is longer than 16 KiB"));
         }
@@ -76,18 +76,18 @@ impl<'a> Unverified<'a> {
     }
 
     /// The id of the key that the token says it was signed with.
-    pub fn kid(&self) -> &str {
+    pub(crate) fn kid(&self) -> &str {
         &self.kid
     }
 
     /// The claims before anything is verified: for choosing what to verify
     /// against, and for error texts. Never for a decision to let through.
-    pub fn claims(&self) -> &Claims {
+    pub(crate) fn claims(&self) -> &Claims {
         &self.claims
     }
 
     /// The claims, if the key made the signature.
-    pub fn verify(self, key: &Jwk) -> Option<Claims> {
+    pub(crate) fn verify(self, key: &Jwk) -> Option<Claims> {
         let signed = key.kid == self.kid && key.verifies(self.message.as_bytes(), &self.signature);
         signed.then_some(self.claims)
     }
@@ -95,13 +95,13 @@ impl<'a> Unverified<'a> {
 
 impl Claims {
     /// A claim as text, or nothing if it is missing or something else.
-    pub fn text(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).and_then(Value::as_str)
     }
 
     /// A claim as whole seconds since the epoch; fractions, negative numbers and
     /// text are not times.
-    pub fn seconds(&self, name: &str) -> Option<i64> {
+    pub(crate) fn seconds(&self, name: &str) -> Option<i64> {
         self.0
             .get(name)
             .and_then(Value::as_u64)
@@ -109,7 +109,7 @@ impl Claims {
     }
 
     /// The one audience, as text or as an array of one; several are refused.
-    pub fn audience(&self) -> Option<&str> {
+    pub(crate) fn audience(&self) -> Option<&str> {
         match self.0.get("aud")? {
             Value::String(one) => Some(one),
             Value::Array(several) => match &several[..] {

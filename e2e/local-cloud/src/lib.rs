@@ -8,15 +8,30 @@
 
 pub mod audit;
 pub mod clock;
+mod cloud;
+mod cluster;
+pub mod control;
 pub mod cosmos;
 mod entra;
+mod front_door;
 pub mod gate;
 pub mod holds;
 mod jwt;
+pub mod key_vault;
 pub mod keys;
 pub mod model;
 pub mod names;
+mod proxy;
 pub mod roles;
+pub mod service_bus;
+mod state;
+mod tls;
+mod unique_map;
+
+pub use cloud::{LocalCloud, StartError};
+pub use cluster::RunningPod;
+pub use entra::EXCHANGE_AUDIENCE;
+pub use state::Endpoints;
+
 #[cfg(test)]
 mod testing;
-mod unique_map;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::names;
 use crate::roles::{RoleSystem, Roles};
 use crate::unique_map::UniqueMap;
 
@@ -37,12 +38,25 @@ pub struct Model {
 pub enum Resource {
     /// A key vault.
     KeyVault(KeyVaultSpec),
-    /// A Cosmos DB account (NoSQL).
+    /// A Cosmos DB account for `NoSQL`.
     Cosmos(CosmosSpec),
     /// A storage account.
     Storage(StorageSpec),
     /// A Service Bus namespace.
     ServiceBus(ServiceBusSpec),
+}
+
+impl Resource {
+    /// The real host name that a resource of this logical name is reached under.
+    pub fn host(&self, name: &str) -> String {
+        let domain = match self {
+            Self::KeyVault(_) => "vault.azure.net",
+            Self::Cosmos(_) => "documents.azure.com",
+            Self::Storage(_) => "blob.core.windows.net",
+            Self::ServiceBus(_) => "servicebus.windows.net",
+        };
+        format!("{}.{domain}", names::physical(name))
+    }
 }
 
 /// The secrets of a vault.
@@ -358,7 +372,6 @@ impl Model {
             return false;
         };
         match (self.resources.get(*resource), path) {
-            (None, _) => false,
             (Some(_), []) => true,
             (Some(Resource::KeyVault(vault)), ["secrets", secret]) => {
                 vault.secrets.contains_key(*secret)
@@ -376,7 +389,7 @@ impl Model {
                 account.containers.iter().any(|name| name == container)
             }
             (Some(Resource::ServiceBus(bus)), ["queues", queue]) => bus.queues.contains_key(*queue),
-            (Some(_), _) => false,
+            _ => false,
         }
     }
 }
