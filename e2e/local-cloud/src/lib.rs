@@ -1,1 +1,37 @@
-//! Skeleton.
+//! A local Azure and Kubernetes issuer that enforces trust and roles the way
+//! Azure does: local cloud, not Azure.
+//!
+//! It plays the cluster's token issuer, Entra ID, Key Vault, Cosmos DB, Blob
+//! Storage and Service Bus, in memory, on loopback, behind a private CA. It
+//! depends on no crate of the workload, so that a client's bug cannot hide an
+//! emulator's.
+
+pub mod audit;
+pub mod clock;
+mod cloud;
+mod cluster;
+pub mod control;
+pub mod cosmos;
+mod entra;
+mod front_door;
+pub mod gate;
+pub mod holds;
+mod jwt;
+pub mod key_vault;
+pub mod keys;
+pub mod model;
+pub mod names;
+mod proxy;
+pub mod roles;
+pub mod service_bus;
+mod state;
+mod tls;
+mod unique_map;
+
+pub use cloud::{LocalCloud, StartError};
+pub use cluster::RunningPod;
+pub use entra::EXCHANGE_AUDIENCE;
+pub use state::Endpoints;
+
+#[cfg(test)]
+mod testing;

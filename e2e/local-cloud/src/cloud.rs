@@ -1,0 +1,289 @@
+//! The cloud as a whole: it starts the parts, connects them, and leaves in a
+//! state directory what a client needs.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::Router;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::audit::Audit;
+use crate::clock::Clock;
+use crate::cluster::{Cluster, issuer};
+use crate::control::{self, Control};
+use crate::entra::Entra;
+use crate::front_door::{self, Routes};
+use crate::gate::Gate;
+use crate::holds::Holds;
+use crate::key_vault::KeyVault;
+use crate::keys::KeyRing;
+use crate::model::{Model, ModelError, Resource};
+use crate::names;
+use crate::proxy::{self, Proxy};
+use crate::roles::Roles;
+use crate::state::{Endpoints, StateDirectory};
+use crate::tls;
+
+/// Why the cloud does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The access model is not valid.
+    #[error("{file}: {source}")]
+    Model {
+        /// The file.
+        file: String,
+        /// What is wrong in it, and where.
+        source: ModelError,
+    },
+    /// The access model cannot be read.
+    #[error("{file} cannot be read")]
+    ModelFile {
+        /// The file.
+        file: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A part could not be set up.
+    #[error("{what}")]
+    Setup {
+        /// The part.
+        what: &'static str,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl StartError {
+    fn setup<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+        what: &'static str,
+    ) -> impl FnOnce(E) -> Self {
+        move |source| Self::Setup {
+            what,
+            source: source.into(),
+        }
+    }
+}
+
+/// Everything that the cloud plays; what the control API works on.
+pub(crate) struct Planes {
+    pub(crate) gate: Gate,
+    pub(crate) clock: Clock,
+    pub(crate) audit: Audit,
+    pub(crate) holds: Holds,
+    pub(crate) cluster: Cluster,
+    pub(crate) vaults: BTreeMap<String, Arc<KeyVault>>,
+}
+
+impl Planes {
+    /// A summary of the state of every resource, without any value in it.
+    pub(crate) fn digest(&self) -> Value {
+        let vaults = self
+            .vaults
+            .iter()
+            .map(|(name, vault)| (name.clone(), vault.digest()));
+        Value::Object(vaults.collect())
+    }
+}
+
+/// A running local cloud; dropping it ends every listener.
+pub struct LocalCloud {
+    endpoints: Endpoints,
+    state: StateDirectory,
+    _proxy: Proxy,
+    _serving: Vec<AbortOnDropHandle<()>>,
+}
+
+impl LocalCloud {
+    /// Starts a cloud on the access model in a file. With a state directory it
+    /// leaves there what clients need; without one it makes a temporary one.
+    pub async fn start(model: &Path, state: Option<PathBuf>) -> Result<Self, StartError> {
+        let roles = Roles::built_in();
+        let file = model.display().to_string();
+        let text = std::fs::read_to_string(model).map_err(|source| StartError::ModelFile {
+            file: file.clone(),
+            source,
+        })?;
+        let model =
+            Model::parse(&text, &roles).map_err(|source| StartError::Model { file, source })?;
+        let state =
+            StateDirectory::create(state).map_err(StartError::setup("the state directory"))?;
+        start(model, roles, state).await
+    }
+
+    /// Where everything is.
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// The directory with what clients need.
+    pub fn state_directory(&self) -> &Path {
+        self.state.path()
+    }
+}
+
+async fn start(
+    model: Model,
+    roles: Roles,
+    state: StateDirectory,
+) -> Result<LocalCloud, StartError> {
+    let clock = Clock::system();
+    let audit = Audit::new(clock.clone());
+    let holds = Holds::default();
+    // Making an RSA key takes a tenth of a second; the two are made side by side.
+    let (cluster_keys, entra_keys) = tokio::join!(
+        tokio::task::spawn_blocking(KeyRing::generate),
+        tokio::task::spawn_blocking(KeyRing::generate)
+    );
+    let cluster_keys = cluster_keys.map_err(StartError::setup("the cluster's signing key"))?;
+    let entra_keys = entra_keys.map_err(StartError::setup("Entra's signing key"))?;
+
+    let hosts = host_names(&model);
+    let tls = tls::issue(&hosts).map_err(StartError::setup("the certificates"))?;
+    state
+        .write_ca(&tls.ca_pem)
+        .map_err(StartError::setup("the CA's file"))?;
+
+    let listener = loopback().await?;
+    let port = port_of(&listener)?;
+    let proxy = proxy::start(hosts, port)
+        .await
+        .map_err(StartError::setup("the proxy"))?;
+    let client =
+        proxy::client(&tls.ca_pem, proxy.address).map_err(StartError::setup("the HTTP client"))?;
+    let gate = Gate::new(
+        model.clone(),
+        roles,
+        entra_keys.clone(),
+        clock.clone(),
+        audit.clone(),
+        holds.clone(),
+    );
+    let entra = Entra::new(&model, entra_keys, client, clock.clone(), audit.clone());
+
+    let mut planes = BTreeMap::from([
+        (names::LOGIN_HOST.to_owned(), Arc::new(entra).router()),
+        (
+            names::ISSUER_HOST.to_owned(),
+            issuer::router(cluster_keys.clone()),
+        ),
+    ]);
+    let mut vaults = BTreeMap::new();
+    for (name, resource) in &model.resources {
+        let host = resource.host(name);
+        match resource {
+            Resource::KeyVault(spec) => {
+                let vault = KeyVault::new(name, host.clone(), spec, gate.clone(), clock.clone());
+                planes.insert(host, Arc::clone(&vault).router());
+                vaults.insert(name.clone(), vault);
+            }
+            Resource::Cosmos(_) | Resource::Storage(_) | Resource::ServiceBus(_) => {}
+        }
+    }
+
+    let mut endpoints = Endpoints::new(proxy.address);
+    let mut serving = Vec::new();
+    for (host, plane) in &planes {
+        let local = loopback().await?;
+        endpoints.add_plane(host, port_of(&local)?);
+        serving.push(spawn(front_door::serve_tls(
+            local,
+            Arc::clone(&tls.server),
+            Routes::all_to(plane.clone()),
+        )));
+    }
+    let routes = Routes::by_host(planes);
+    serving.push(spawn(front_door::serve_tls(
+        listener,
+        Arc::clone(&tls.server),
+        routes,
+    )));
+
+    let cluster = Cluster::start(
+        state.path().join("pods"),
+        cluster_keys,
+        clock.clone(),
+        endpoints.proxy_environment(&state.ca_file()),
+    );
+    state
+        .project(&model, &cluster, &endpoints)
+        .map_err(StartError::setup("the state directory"))?;
+    let planes = Arc::new(Planes {
+        gate,
+        clock,
+        audit,
+        holds,
+        cluster,
+        vaults,
+    });
+    serving.push(serve_control(planes, &state, &mut endpoints).await?);
+    // Last: whoever sees this file finds everything else in place.
+    state
+        .write_endpoints(&endpoints)
+        .map_err(StartError::setup("the endpoints' file"))?;
+    Ok(LocalCloud {
+        endpoints,
+        state,
+        _proxy: proxy,
+        _serving: serving,
+    })
+}
+
+async fn serve_control(
+    planes: Arc<Planes>,
+    state: &StateDirectory,
+    endpoints: &mut Endpoints,
+) -> Result<AbortOnDropHandle<()>, StartError> {
+    let listener = loopback().await?;
+    let address = listener
+        .local_addr()
+        .map_err(StartError::setup("the control API"))?;
+    let token = state
+        .write_control_token()
+        .map_err(StartError::setup("the control token"))?;
+    endpoints.control = format!("http://{address}/");
+    let router: Router = control::router(Control {
+        planes,
+        address,
+        token: token.into(),
+    });
+    Ok(spawn(async move {
+        if let Err(error) = axum::serve(listener, router).await {
+            tracing::error!(%error, "the control API ended");
+        }
+    }))
+}
+
+/// Every host name that is played.
+fn host_names(model: &Model) -> Vec<String> {
+    let resources = model
+        .resources
+        .iter()
+        .map(|(name, resource)| resource.host(name));
+    [names::LOGIN_HOST, names::ISSUER_HOST]
+        .into_iter()
+        .map(str::to_owned)
+        .chain(resources)
+        .collect()
+}
+
+async fn loopback() -> Result<TcpListener, StartError> {
+    TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+        .await
+        .map_err(StartError::setup("a port on loopback"))
+}
+
+fn port_of(listener: &TcpListener) -> Result<u16, StartError> {
+    let address = listener
+        .local_addr()
+        .map_err(StartError::setup("a port on loopback"))?;
+    Ok(address.port())
+}
+
+fn spawn(future: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(future))
+}

@@ -1,0 +1,102 @@
+//! The cluster's token issuer: what it publishes, and the tokens that it signs.
+//!
+//! Claims as in Kubernetes' `pkg/serviceaccount/claims.go` and `jwt.go` (1.30
+//! and later); discovery as in `openidmetadata.go`.
+
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::keys::{KeyRing, jwks};
+use crate::names;
+
+/// What a token is bound to.
+#[derive(Clone, Debug)]
+pub(crate) struct Binding {
+    pub(crate) namespace: String,
+    pub(crate) service_account: String,
+    pub(crate) pod: String,
+    pub(crate) pod_uid: Uuid,
+}
+
+/// Signs a token that is bound to a pod, as the `TokenRequest` API does.
+/// `lifetime` is in seconds.
+pub(crate) fn sign(
+    keys: &KeyRing,
+    binding: &Binding,
+    audience: &str,
+    lifetime: i64,
+    now: OffsetDateTime,
+) -> String {
+    let issued = now.unix_timestamp();
+    let Binding {
+        namespace,
+        service_account,
+        pod,
+        pod_uid,
+    } = binding;
+    let key = keys.current();
+    let node = "local-node";
+    key.sign(
+        &json!({ "alg": "RS256", "kid": key.kid() }),
+        &json!({
+            "aud": [audience],
+            "exp": issued + lifetime,
+            "iat": issued,
+            "iss": names::cluster_issuer(),
+            "jti": Uuid::new_v4(),
+            "kubernetes.io": {
+                "namespace": namespace,
+                "node": { "name": node, "uid": names::object_uid("node", node) },
+                "pod": { "name": pod, "uid": pod_uid },
+                "serviceaccount": {
+                    "name": service_account,
+                    "uid": names::object_uid("serviceaccount", &format!("{namespace}/{service_account}")),
+                },
+            },
+            "nbf": issued,
+            "sub": format!("system:serviceaccount:{namespace}:{service_account}"),
+        }),
+    )
+}
+
+/// What the issuer's host serves: discovery document and key set.
+pub(crate) fn router(keys: KeyRing) -> Router {
+    let base = names::cluster_issuer();
+    let path = base
+        .split_once(names::ISSUER_HOST)
+        .map(|(_, path)| path.to_owned())
+        .expect("the issuer is on its host");
+    let keys_path = format!("{path}openid/v1/jwks");
+    let document = json!({
+        "issuer": base,
+        "jwks_uri": format!("{base}openid/v1/jwks"),
+        "response_types_supported": ["id_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+    });
+    Router::new()
+        .route(
+            &format!("{path}.well-known/openid-configuration"),
+            get(move || async move { cached(Json(document).into_response()) }),
+        )
+        .route(
+            &keys_path,
+            get(move || async move {
+                let mut response = Json(jwks(&keys.published())).into_response();
+                let kind = header::HeaderValue::from_static("application/jwk-set+json");
+                response.headers_mut().insert(header::CONTENT_TYPE, kind);
+                cached(response)
+            }),
+        )
+}
+
+fn cached(mut response: Response) -> Response {
+    let hour = header::HeaderValue::from_static("public, max-age=3600");
+    response.headers_mut().insert(header::CACHE_CONTROL, hour);
+    response
+}

@@ -1,0 +1,225 @@
+//! The exchange: a service-account token for an access token, if the trust
+//! holds. Steps 2 to 4 of the five.
+//!
+//! The order of the checks is inferred from which error is seen when several
+//! things are wrong at once; see `docs/fidelity.md`.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::Entra;
+use super::access_token;
+use super::error::AadError;
+use crate::audit::{Decision, Entry};
+use crate::jwt::{Claims, JwtError, Unverified};
+use crate::model::{Model, Resource};
+use crate::names;
+
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// The resources that tokens can be had for.
+pub(crate) fn known_resources(model: &Model) -> Vec<String> {
+    let shared = [
+        "vault.azure.net",
+        "storage.azure.com",
+        "cosmos.azure.com",
+        "servicebus.azure.net",
+    ];
+    // Storage and Service Bus are also known by each account's own name. Cosmos
+    // DB is not: its clients count on AADSTS500011 and fall back to the above.
+    let own = model
+        .resources
+        .iter()
+        .filter_map(|(name, resource)| match resource {
+            Resource::Storage(_) | Resource::ServiceBus(_) => Some(resource.host(name)),
+            Resource::KeyVault(_) | Resource::Cosmos(_) => None,
+        });
+    shared
+        .into_iter()
+        .map(str::to_owned)
+        .chain(own)
+        .map(|host| format!("https://{host}"))
+        .collect()
+}
+
+/// Whether the path names our tenant.
+pub(crate) fn check_tenant(tenant: &str) -> Result<(), AadError> {
+    if ["common", "organizations", "consumers"].contains(&tenant) {
+        return Err(AadError::tenant_required());
+    }
+    match tenant.parse::<Uuid>() {
+        Ok(id) if id == names::tenant_id() => Ok(()),
+        Ok(_) => Err(AadError::unknown_tenant(tenant)),
+        Err(_) if tenant.contains('.') => Err(AadError::unknown_tenant(tenant)),
+        Err(_) => Err(AadError::malformed_tenant(tenant)),
+    }
+}
+
+/// What the audit says of an exchange, as far as it got.
+#[derive(Default)]
+struct Trail {
+    identity: Option<String>,
+    subject: Option<String>,
+    resource: String,
+}
+
+impl Entra {
+    /// Handles one token request: the form of its body, and the tenant of its path.
+    pub(crate) async fn exchange(&self, tenant: &str, body: &[u8]) -> Result<Value, AadError> {
+        let mut trail = Trail::default();
+        let outcome = self.decide(tenant, body, &mut trail).await;
+        let (decision, code, why) = match &outcome {
+            Ok(_) => (
+                Decision::Allowed,
+                None,
+                "a federated credential trusts this subject".to_owned(),
+            ),
+            Err(refusal) => (
+                Decision::Denied,
+                Some(format!("AADSTS{}", refusal.code)),
+                refusal.text.clone(),
+            ),
+        };
+        self.audit.record(Entry {
+            by: "entra".to_owned(),
+            operation: "TokenExchange".to_owned(),
+            identity: trail.identity,
+            subject: trail.subject,
+            action: trail.resource,
+            scope: format!("tenant/{}", tenant.chars().take(64).collect::<String>()),
+            decision,
+            code,
+            why,
+        });
+        outcome
+    }
+
+    async fn decide(
+        &self,
+        tenant: &str,
+        body: &[u8],
+        trail: &mut Trail,
+    ) -> Result<Value, AadError> {
+        check_tenant(tenant)?;
+        let form: HashMap<_, _> = url::form_urlencoded::parse(body).into_owned().collect();
+        let required = |name: &str| {
+            let value = form
+                .get(name)
+                .map(String::as_str)
+                .filter(|value| !value.is_empty());
+            value.ok_or_else(|| AadError::missing_parameter(name))
+        };
+        let grant = required("grant_type")?;
+        if grant != "client_credentials" {
+            return Err(AadError::unsupported_grant(grant));
+        }
+        let client_id = required("client_id")?;
+        let scope = required("scope")?;
+        trail.resource = scope.chars().take(256).collect();
+        let identity = self
+            .directory
+            .find(client_id)
+            .ok_or_else(|| AadError::unknown_client(client_id, tenant))?;
+        trail.identity = Some(identity.name.clone());
+
+        let assertion = form
+            .get("client_assertion")
+            .filter(|assertion| !assertion.is_empty());
+        let assertion = assertion.ok_or_else(AadError::no_assertion)?;
+        if required("client_assertion_type")? != ASSERTION_TYPE {
+            return Err(AadError::malformed_assertion());
+        }
+        let claims = self.check_assertion(assertion, identity, trail).await?;
+        self.check_times(&claims)?;
+        let audience = self.resource(scope, tenant)?;
+
+        let key = self.keys.current();
+        Ok(json!({
+            "token_type": "Bearer",
+            "expires_in": access_token::LIFETIME_SECONDS,
+            "ext_expires_in": access_token::LIFETIME_SECONDS,
+            "access_token": access_token::issue(&key, &identity.name, audience, self.clock.now()),
+        }))
+    }
+
+    /// Trust first, then the issuer's keys, then the signature: an issuer that
+    /// no credential names is never asked for anything.
+    async fn check_assertion(
+        &self,
+        assertion: &str,
+        identity: &super::federation::Identity,
+        trail: &mut Trail,
+    ) -> Result<Claims, AadError> {
+        let token = Unverified::read(assertion.trim()).map_err(|error| match error {
+            JwtError::Malformed(_) => AadError::malformed_assertion(),
+            JwtError::Algorithm(name) if name.eq_ignore_ascii_case("none") => {
+                AadError::unsigned_assertion()
+            }
+            JwtError::Algorithm(_) => AadError::wrong_algorithm(),
+        })?;
+        let presented = token.claims();
+        let issuer = presented
+            .text("iss")
+            .ok_or_else(AadError::malformed_assertion)?
+            .to_owned();
+        let subject = presented
+            .text("sub")
+            .ok_or_else(AadError::malformed_assertion)?
+            .to_owned();
+        let audience = presented
+            .audience()
+            .ok_or_else(AadError::malformed_assertion)?
+            .to_owned();
+        trail.subject = Some(subject.chars().take(256).collect());
+        if is_entra(&issuer) {
+            return Err(AadError::issued_by_entra());
+        }
+        identity.check_trust(&issuer, &subject, &audience)?;
+        let key = self.issuer_keys.find(&issuer, token.kid()).await?;
+        token.verify(&key).ok_or_else(AadError::bad_signature)
+    }
+
+    /// Entra's tolerance for clock differences is not documented; there is none here.
+    fn check_times(&self, claims: &Claims) -> Result<(), AadError> {
+        let time = |name: &str| {
+            claims
+                .seconds(name)
+                .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+                .ok_or_else(AadError::malformed_assertion)
+        };
+        let until = time("exp")?;
+        let from = time("nbf").or_else(|_| time("iat"))?;
+        let now = self.clock.now();
+        if now < from || now >= until {
+            return Err(AadError::outside_valid_time(now, from, until));
+        }
+        Ok(())
+    }
+
+    /// The audience that a scope asks for: what stands before `/.default`.
+    fn resource<'a>(&self, scope: &'a str, tenant: &str) -> Result<&'a str, AadError> {
+        if scope.split_whitespace().count() != 1 {
+            return Err(AadError::invalid_scope(scope));
+        }
+        let resource = scope
+            .strip_suffix("/.default")
+            .ok_or_else(|| AadError::scope_without_default(scope))?;
+        let bare = resource.strip_suffix('/').unwrap_or(resource);
+        if self.resources.iter().any(|known| known == bare) {
+            return Ok(resource);
+        }
+        Err(AadError::unknown_resource(resource, tenant))
+    }
+}
+
+fn is_entra(issuer: &str) -> bool {
+    [
+        "https://sts.windows.net/",
+        "https://login.microsoftonline.com/",
+    ]
+    .iter()
+    .any(|own| issuer.starts_with(own))
+}

@@ -1,0 +1,479 @@
+//! The token endpoint, asked as a pod asks it, with one thing wrong at a time.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::*;
+use crate::audit::Decision;
+use crate::keys::SigningKey;
+use crate::roles::Roles;
+
+const SUBJECT: &str = "system:serviceaccount:todolist:frontend";
+
+/// A tenant, and the issuer that it trusts, served over TLS under its real name.
+struct Tenant {
+    entra: Arc<Entra>,
+    cluster_keys: KeyRing,
+    clock: Clock,
+    audit: Audit,
+    _issuer: tokio_util::task::AbortOnDropHandle<()>,
+}
+
+impl Tenant {
+    async fn start() -> Self {
+        let model = Model::parse(
+            include_str!("../../../../infra/access.json"),
+            &Roles::built_in(),
+        )
+        .expect("valid");
+        let clock = Clock::system();
+        let audit = Audit::new(clock.clone());
+        let cluster_keys = KeyRing::generate();
+        let (client, issuer) = serve_issuer(cluster_keys.clone()).await;
+        let entra = Entra::new(
+            &model,
+            KeyRing::generate(),
+            client,
+            clock.clone(),
+            audit.clone(),
+        );
+        Self {
+            entra: Arc::new(entra),
+            cluster_keys,
+            clock,
+            audit,
+            _issuer: issuer,
+        }
+    }
+
+    fn claims(&self) -> Value {
+        let now = self.clock.unix_now();
+        json!({
+            "iss": names::cluster_issuer(), "sub": SUBJECT, "aud": [EXCHANGE_AUDIENCE],
+            "iat": now, "nbf": now, "exp": now + 3600,
+        })
+    }
+
+    fn assertion(&self, change: impl FnOnce(&mut Value)) -> String {
+        let mut claims = self.claims();
+        change(&mut claims);
+        let key = self.cluster_keys.current();
+        key.sign(&json!({ "alg": "RS256", "kid": key.kid() }), &claims)
+    }
+
+    fn form(&self) -> Form {
+        Form::new(self.assertion(|_| {}))
+    }
+
+    async fn ask(&self, form: &Form) -> Result<Value, (u16, &'static str, u32)> {
+        self.ask_tenant(&names::tenant_id().to_string(), form).await
+    }
+
+    async fn ask_tenant(
+        &self,
+        tenant: &str,
+        form: &Form,
+    ) -> Result<Value, (u16, &'static str, u32)> {
+        let outcome = self.entra.exchange(tenant, form.body().as_bytes()).await;
+        let record = self
+            .audit
+            .after(0)
+            .pop()
+            .expect("every exchange is audited");
+        match outcome {
+            Ok(token) => {
+                assert_eq!(record.decision, Decision::Allowed);
+                Ok(token)
+            }
+            Err(refusal) => {
+                assert_eq!(record.code, Some(format!("AADSTS{}", refusal.code)));
+                Err((refusal.status.as_u16(), refusal.error, refusal.code))
+            }
+        }
+    }
+
+    async fn refuses_claims(&self, change: impl FnOnce(&mut Value)) -> (u16, &'static str, u32) {
+        let form = Form::new(self.assertion(change));
+        self.ask(&form).await.expect_err("the assertion is refused")
+    }
+}
+
+#[derive(Clone)]
+struct Form(Vec<(&'static str, String)>);
+
+impl Form {
+    fn new(assertion: String) -> Self {
+        Self(vec![
+            ("client_assertion", assertion),
+            (
+                "client_assertion_type",
+                "urn:ietf:params:oauth:client-assertion-type:jwt-bearer".to_owned(),
+            ),
+            ("client_id", names::client_id("frontend").to_string()),
+            ("grant_type", "client_credentials".to_owned()),
+            ("scope", "https://vault.azure.net/.default".to_owned()),
+        ])
+    }
+
+    fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.0.retain(|(own, _)| *own != name);
+        self.0.push((name, value.to_owned()));
+        self
+    }
+
+    fn without(mut self, name: &str) -> Self {
+        self.0.retain(|(own, _)| *own != name);
+        self
+    }
+
+    fn body(&self) -> String {
+        url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(&self.0)
+            .finish()
+    }
+}
+
+async fn serve_issuer(keys: KeyRing) -> (reqwest::Client, tokio_util::task::AbortOnDropHandle<()>) {
+    let tls = crate::tls::issue(&[names::ISSUER_HOST.to_owned()]).expect("a certificate");
+    let listener = tokio::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+        .await
+        .expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let router = crate::cluster::issuer::router(keys);
+    let serving = tokio::spawn(crate::front_door::serve_tls(
+        listener,
+        Arc::clone(&tls.server),
+        crate::front_door::Routes::all_to(router),
+    ));
+    let proxy = crate::proxy::start([names::ISSUER_HOST.to_owned()], port)
+        .await
+        .expect("a proxy");
+    let client = crate::proxy::client(&tls.ca_pem, proxy.address).expect("a client");
+    let both = tokio::spawn(async move {
+        let _proxy = proxy;
+        let _ended = serving.await;
+    });
+    (client, tokio_util::task::AbortOnDropHandle::new(both))
+}
+
+fn claims_of(token: &Value) -> Value {
+    let token = token["access_token"].as_str().expect("a token");
+    let payload = token.split('.').nth(1).expect("three parts");
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).expect("base64url")).expect("JSON")
+}
+
+#[tokio::test]
+async fn a_trusted_assertion_is_exchanged_for_a_token_of_the_identity_for_the_resource() {
+    let tenant = Tenant::start().await;
+
+    let answer = tenant.ask(&tenant.form()).await.expect("the trust holds");
+
+    let claims = claims_of(&answer);
+    assert_eq!(claims["aud"], "https://vault.azure.net");
+    assert_eq!(claims["oid"], json!(names::object_id("frontend")));
+    assert_eq!(claims["appid"], json!(names::client_id("frontend")));
+    assert_eq!(
+        claims["iss"],
+        json!(names::token_issuer(names::tenant_id()))
+    );
+    assert_eq!(answer["expires_in"], 86_399);
+}
+
+#[tokio::test]
+async fn the_issuer_has_to_match_to_the_last_character() {
+    let tenant = Tenant::start().await;
+    for issuer in [
+        names::cluster_issuer().trim_end_matches('/'),
+        "https://evil.test/",
+    ] {
+        let refused = tenant
+            .refuses_claims(|claims| claims["iss"] = json!(issuer))
+            .await;
+        assert_eq!(refused, (401, "invalid_client", 700_211), "{issuer}");
+    }
+}
+
+#[tokio::test]
+async fn the_subject_has_to_match_exactly() {
+    let tenant = Tenant::start().await;
+    for (subject, code) in [
+        ("system:serviceaccount:todolist:backend", 700_213),
+        ("system:serviceaccount:other:frontend", 700_213),
+        ("system:serviceaccount:todolist:Frontend", 7_002_138),
+    ] {
+        let refused = tenant
+            .refuses_claims(|claims| claims["sub"] = json!(subject))
+            .await;
+        assert_eq!(refused, (401, "invalid_client", code), "{subject}");
+    }
+}
+
+#[tokio::test]
+async fn the_audience_has_to_match_exactly() {
+    let tenant = Tenant::start().await;
+    for audience in [
+        "todolist-backend",
+        "api://azureadtokenexchange",
+        "api://AzureADTokenExchange/",
+    ] {
+        let refused = tenant
+            .refuses_claims(|claims| claims["aud"] = json!([audience]))
+            .await;
+        assert_eq!(refused, (401, "invalid_client", 700_212), "{audience}");
+    }
+    let several = json!([EXCHANGE_AUDIENCE, "another"]);
+    let refused = tenant
+        .refuses_claims(|claims| claims["aud"] = several)
+        .await;
+    assert_eq!(refused, (400, "invalid_request", 50027));
+}
+
+#[tokio::test]
+async fn an_expired_assertion_is_refused() {
+    let tenant = Tenant::start().await;
+    let form = tenant.form();
+
+    tenant.clock.advance(Duration::from_hours(1));
+
+    assert_eq!(
+        tenant.ask(&form).await.expect_err("an hour has passed"),
+        (401, "invalid_client", 700_024)
+    );
+}
+
+#[tokio::test]
+async fn an_assertion_that_is_not_yet_valid_is_refused() {
+    let tenant = Tenant::start().await;
+    let soon = tenant.clock.unix_now() + 60;
+    let refused = tenant
+        .refuses_claims(|claims| claims["nbf"] = json!(soon))
+        .await;
+    assert_eq!(refused, (401, "invalid_client", 700_024));
+}
+
+#[tokio::test]
+async fn a_tampered_payload_is_refused() {
+    let tenant = Tenant::start().await;
+    let (mine, other) = (
+        tenant.assertion(|c| c["x"] = json!(1)),
+        tenant.assertion(|c| c["x"] = json!(2)),
+    );
+    let part = |token: &str, n: usize| token.split('.').nth(n).expect("three parts").to_owned();
+    let forged = format!("{}.{}.{}", part(&mine, 0), part(&other, 1), part(&mine, 2));
+
+    let refused = tenant.ask(&Form::new(forged)).await;
+
+    assert_eq!(
+        refused.expect_err("the signature is another's"),
+        (401, "invalid_client", 700_027)
+    );
+}
+
+#[tokio::test]
+async fn only_rs256_signatures_are_accepted() {
+    let tenant = Tenant::start().await;
+    let key = tenant.cluster_keys.current();
+    for (algorithm, code) in [
+        ("none", 900_385),
+        ("nOnE", 900_385),
+        ("HS256", 5_002_730),
+        ("PS256", 5_002_730),
+    ] {
+        let token = key.sign(
+            &json!({ "alg": algorithm, "kid": key.kid() }),
+            &tenant.claims(),
+        );
+        let refused = tenant.ask(&Form::new(token)).await;
+        assert_eq!(
+            refused.expect_err(algorithm),
+            (400, "invalid_request", code)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_the_issuer_does_not_publish_is_refused() {
+    let tenant = Tenant::start().await;
+    let stranger = SigningKey::generate();
+    let token = stranger.sign(
+        &json!({ "alg": "RS256", "kid": stranger.kid() }),
+        &tenant.claims(),
+    );
+
+    let refused = tenant.ask(&Form::new(token)).await;
+
+    assert_eq!(
+        refused.expect_err("the key is unknown"),
+        (401, "invalid_client", 7_000_272)
+    );
+}
+
+#[tokio::test]
+async fn a_key_that_the_issuer_has_just_published_is_found_by_fetching_once_more() {
+    let tenant = Tenant::start().await;
+    tenant
+        .ask(&tenant.form())
+        .await
+        .expect("the first key is fetched");
+
+    tenant.cluster_keys.rotate();
+    let refused = tenant.ask(&tenant.form()).await;
+    assert_eq!(
+        refused.expect_err("fetched a moment ago"),
+        (401, "invalid_client", 7_000_272)
+    );
+    tenant.clock.advance(Duration::from_secs(6));
+
+    tenant
+        .ask(&tenant.form())
+        .await
+        .expect("the new key is fetched");
+}
+
+#[tokio::test]
+async fn a_token_of_entra_itself_is_no_assertion() {
+    let tenant = Tenant::start().await;
+    let own = access_token::issue(
+        &tenant.entra.keys.current(),
+        "frontend",
+        EXCHANGE_AUDIENCE,
+        tenant.clock.now(),
+    );
+
+    let refused = tenant.ask(&Form::new(own)).await;
+
+    assert_eq!(
+        refused.expect_err("Entra does not trust itself"),
+        (401, "invalid_client", 700_222)
+    );
+}
+
+#[tokio::test]
+async fn the_token_of_one_identity_is_refused_for_another() {
+    let tenant = Tenant::start().await;
+    let form = tenant
+        .form()
+        .with("client_id", &names::client_id("backend").to_string());
+
+    assert_eq!(
+        tenant.ask(&form).await.expect_err("not its subject"),
+        (401, "invalid_client", 700_213)
+    );
+}
+
+#[tokio::test]
+async fn an_identity_without_credentials_is_told_so() {
+    let roles = Roles::built_in();
+    let text = r#"{ "resources": {}, "identities": { "frontend": { "serviceAccounts": [] } }, "grants": [], "calls": [] }"#;
+    let mut tenant = Tenant::start().await;
+    let form = tenant.form();
+    let model = Model::parse(text, &roles).expect("valid");
+    let entra = Entra::new(
+        &model,
+        KeyRing::generate(),
+        reqwest::Client::new(),
+        tenant.clock.clone(),
+        tenant.audit.clone(),
+    );
+    tenant.entra = Arc::new(entra);
+
+    assert_eq!(
+        tenant.ask(&form).await.expect_err("nothing is trusted"),
+        (401, "invalid_client", 70025)
+    );
+}
+
+#[tokio::test]
+async fn tenant_and_client_have_to_exist() {
+    let tenant = Tenant::start().await;
+    for (name, code) in [
+        ("00000000-0000-0000-0000-000000000001", 90002),
+        ("contoso.example", 90002),
+        ("no-tenant", 900_023),
+        ("common", 900_191),
+    ] {
+        let refused = tenant
+            .ask_tenant(name, &tenant.form())
+            .await
+            .expect_err(name);
+        assert_eq!(refused, (400, "invalid_request", code), "{name}");
+    }
+    let form = tenant
+        .form()
+        .with("client_id", "00000000-0000-0000-0000-000000000001");
+    assert_eq!(
+        tenant.ask(&form).await.expect_err("no such client"),
+        (400, "unauthorized_client", 700_016)
+    );
+}
+
+#[tokio::test]
+async fn a_missing_parameter_is_named() {
+    let tenant = Tenant::start().await;
+    for name in ["grant_type", "client_id", "scope", "client_assertion_type"] {
+        let refused = tenant
+            .ask(&tenant.form().without(name))
+            .await
+            .expect_err(name);
+        assert_eq!(refused, (400, "invalid_request", 900_144), "{name}");
+    }
+    let refused = tenant.ask(&tenant.form().without("client_assertion")).await;
+    assert_eq!(
+        refused.expect_err("no assertion"),
+        (401, "invalid_client", 7_000_216)
+    );
+    let refused = tenant
+        .ask(&tenant.form().with("grant_type", "password"))
+        .await;
+    assert_eq!(
+        refused.expect_err("no such grant"),
+        (400, "unsupported_grant_type", 70003)
+    );
+}
+
+#[tokio::test]
+async fn the_scope_has_to_name_one_known_resource() {
+    let tenant = Tenant::start().await;
+    for (scope, error, code) in [
+        ("https://vault.azure.net", "invalid_scope", 1_002_012),
+        (
+            "https://vault.azure.net/.default https://storage.azure.com/.default",
+            "invalid_scope",
+            70011,
+        ),
+        (
+            "https://unknown.example/.default",
+            "invalid_resource",
+            500_011,
+        ),
+        (
+            "https://localcosmos.documents.azure.com/.default",
+            "invalid_resource",
+            500_011,
+        ),
+    ] {
+        let refused = tenant
+            .ask(&tenant.form().with("scope", scope))
+            .await
+            .expect_err(scope);
+        assert_eq!(refused, (400, error, code), "{scope}");
+    }
+}
+
+#[tokio::test]
+async fn the_double_slash_of_some_clients_stays_in_the_audience() {
+    let tenant = Tenant::start().await;
+    let form = tenant
+        .form()
+        .with("scope", "https://servicebus.azure.net//.default");
+
+    let answer = tenant
+        .ask(&form)
+        .await
+        .expect("Python and JavaScript ask so");
+
+    assert_eq!(claims_of(&answer)["aud"], "https://servicebus.azure.net/");
+}

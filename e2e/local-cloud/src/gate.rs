@@ -1,0 +1,471 @@
+//! The one place that authenticates and authorises: token -> principal -> role
+//! assignments at the scope and its ancestors -> [`Admitted`], or a refusal.
+//!
+//! No engine method can be called without an `Admitted`, and nothing outside
+//! this file can make one. Every decision is written to the audit log.
+//!
+//! Evaluation follows Microsoft Learn, *What is Azure RBAC: how Azure RBAC
+//! determines if a user has access*; Cosmos DB's own role assignments are
+//! evaluated alike, in their own system.
+
+use std::sync::{Arc, RwLock};
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::audit::{Audit, Decision, Entry};
+use crate::clock::Clock;
+use crate::holds::Holds;
+use crate::jwt::{JwtError, Unverified};
+use crate::keys::KeyRing;
+use crate::model::{Grant, Model, Scope};
+use crate::names;
+use crate::roles::{Permission, Roles};
+
+/// Who a token is for: the audiences that one resource accepts.
+#[derive(Clone, Debug)]
+pub struct Audience {
+    by: &'static str,
+    accepted: Vec<String>,
+}
+
+impl Audience {
+    /// Key Vault's.
+    pub fn key_vault() -> Self {
+        Self::of("key vault", &["https://vault.azure.net"])
+    }
+
+    /// Cosmos DB's, and this account's own.
+    pub fn cosmos(host: &str) -> Self {
+        Self::of(
+            "cosmos",
+            &["https://cosmos.azure.com", &format!("https://{host}")],
+        )
+    }
+
+    /// Storage's, and this account's own.
+    pub fn storage(host: &str) -> Self {
+        Self::of(
+            "blob",
+            &["https://storage.azure.com", &format!("https://{host}")],
+        )
+    }
+
+    /// Service Bus', and this namespace's own.
+    pub fn service_bus(host: &str) -> Self {
+        Self::of(
+            "service bus",
+            &["https://servicebus.azure.net", &format!("https://{host}")],
+        )
+    }
+
+    fn of(by: &'static str, accepted: &[&str]) -> Self {
+        let accepted = accepted
+            .iter()
+            .map(|&audience| audience.to_owned())
+            .collect();
+        Self { by, accepted }
+    }
+
+    /// The audience that refusals name as the expected one.
+    pub fn expected(&self) -> &str {
+        &self.accepted[0]
+    }
+
+    /// A scope `https://resource//.default` leaves a slash at the end of the
+    /// audience, which the resources take as well.
+    fn accepts(&self, audience: &str) -> bool {
+        let audience = audience.strip_suffix('/').unwrap_or(audience);
+        self.accepted.iter().any(|accepted| accepted == audience)
+    }
+}
+
+/// An authenticated principal. Only the gate makes one.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Caller {
+    /// The identity's name in the access model.
+    pub name: String,
+    /// The Kubernetes subject that it acts for.
+    pub subject: Option<String>,
+    /// The principal's object id.
+    pub object_id: Uuid,
+    /// The identity's client id.
+    pub client_id: Uuid,
+    /// The token's issuer.
+    pub issuer: String,
+    /// When the token expires.
+    pub expires_at: OffsetDateTime,
+    by: &'static str,
+}
+
+/// What a caller wants to do.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// The vendor's name for it, such as `GetSecret`.
+    pub name: &'static str,
+    /// The action that a role has to grant.
+    pub permission: Permission,
+    /// Where.
+    pub scope: Scope,
+    /// Whether a grant below the scope is enough.
+    pub reach: Reach,
+}
+
+impl Operation {
+    /// An operation at exactly this scope.
+    pub fn at(name: &'static str, permission: Permission, scope: Scope) -> Self {
+        Self {
+            name,
+            permission,
+            scope,
+            reach: Reach::At,
+        }
+    }
+}
+
+/// Where a grant may stand to cover an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// At the operation's scope or above it.
+    At,
+    /// There, or anywhere below it: Cosmos DB lets a principal open the account
+    /// who holds any role inside it (inferred: azure-cosmos-dotnet-v3#3638).
+    AnywhereWithin,
+}
+
+/// Why a token is refused by a resource.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenRefusal {
+    /// No token was sent.
+    #[error("there is no token")]
+    Missing,
+    /// What was sent cannot be read as a token.
+    #[error("the token is malformed: {0}")]
+    Malformed(&'static str),
+    /// The token is signed with an algorithm that is not accepted.
+    #[error("the token's algorithm `{0}` is not accepted")]
+    Algorithm(String),
+    /// Entra ID has published no key of this id.
+    #[error("the token names a key that Entra ID has not published")]
+    UnknownKey,
+    /// The signature was not made by that key.
+    #[error("the token's signature is invalid")]
+    Signature,
+    /// The token is of another issuer.
+    #[error("the token's issuer is `{found}`")]
+    Issuer {
+        /// The issuer in the token.
+        found: String,
+    },
+    /// The token is for another resource.
+    #[error("the token's audience is `{found}`")]
+    Audience {
+        /// The audience in the token.
+        found: String,
+    },
+    /// The token is no longer valid.
+    #[error("the token is expired")]
+    Expired,
+    /// The token is not yet valid.
+    #[error("the token is not yet valid")]
+    NotYetValid,
+    /// The token's object id belongs to no principal.
+    #[error("the token's principal does not exist")]
+    UnknownPrincipal,
+}
+
+impl TokenRefusal {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Missing => "TokenMissing",
+            Self::Malformed(_) => "TokenMalformed",
+            Self::Algorithm(_) => "TokenAlgorithm",
+            Self::UnknownKey => "TokenUnknownKey",
+            Self::Signature => "TokenSignature",
+            Self::Issuer { .. } => "TokenIssuer",
+            Self::Audience { .. } => "TokenAudience",
+            Self::Expired => "TokenExpired",
+            Self::NotYetValid => "TokenNotYetValid",
+            Self::UnknownPrincipal => "TokenPrincipal",
+        }
+    }
+}
+
+/// A caller without a role for what it asked.
+#[derive(Clone, Debug)]
+pub struct Denied {
+    /// The action that no role granted.
+    pub permission: Permission,
+    /// Where it was asked for.
+    pub scope: Scope,
+    /// Who asked.
+    pub caller: Caller,
+}
+
+/// Proof that the gate let an operation through.
+#[derive(Debug)]
+pub struct Admitted {
+    caller: Caller,
+    operation: Operation,
+}
+
+impl Admitted {
+    /// Who was let through.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The operation that was let through.
+    pub fn operation(&self) -> &Operation {
+        &self.operation
+    }
+}
+
+/// The gate of a cloud; clones share it.
+#[derive(Clone)]
+pub struct Gate {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    entra_keys: KeyRing,
+    clock: Clock,
+    audit: Audit,
+    holds: Holds,
+    roles: Roles,
+    model: Model,
+    // Held for a lookup or a change only, never across an await.
+    grants: RwLock<Vec<Grant>>,
+}
+
+impl Gate {
+    /// A gate that trusts tokens signed by `entra_keys` and starts with the
+    /// model's grants.
+    pub fn new(
+        model: Model,
+        roles: Roles,
+        entra_keys: KeyRing,
+        clock: Clock,
+        audit: Audit,
+        holds: Holds,
+    ) -> Self {
+        let grants = RwLock::new(model.grants.clone());
+        Self {
+            shared: Arc::new(Shared {
+                entra_keys,
+                clock,
+                audit,
+                holds,
+                roles,
+                model,
+                grants,
+            }),
+        }
+    }
+
+    /// Checks a bearer token: algorithm, key, signature, issuer, audience of
+    /// this very resource, times, principal. Refusals are audited here.
+    pub fn authenticate(
+        &self,
+        token: Option<&str>,
+        audience: &Audience,
+    ) -> Result<Caller, TokenRefusal> {
+        let checked = token
+            .ok_or(TokenRefusal::Missing)
+            .and_then(|token| self.check_token(token, audience));
+        if let Err(refusal) = &checked {
+            self.shared.audit.record(Entry {
+                by: audience.by.to_owned(),
+                operation: "authenticate".to_owned(),
+                identity: None,
+                subject: None,
+                action: "authenticate".to_owned(),
+                scope: audience.expected().to_owned(),
+                decision: Decision::Denied,
+                code: Some(refusal.code().to_owned()),
+                why: refusal.to_string(),
+            });
+        }
+        checked
+    }
+
+    fn check_token(&self, token: &str, audience: &Audience) -> Result<Caller, TokenRefusal> {
+        let token = Unverified::read(token).map_err(|error| match error {
+            JwtError::Malformed(why) => TokenRefusal::Malformed(why),
+            JwtError::Algorithm(algorithm) => TokenRefusal::Algorithm(algorithm),
+        })?;
+        let key = self
+            .shared
+            .entra_keys
+            .find(token.kid())
+            .ok_or(TokenRefusal::UnknownKey)?;
+        let claims = token.verify(&key).ok_or(TokenRefusal::Signature)?;
+
+        let issuer = claims.text("iss").unwrap_or_default();
+        if issuer != names::token_issuer(names::tenant_id()) {
+            return Err(TokenRefusal::Issuer {
+                found: issuer.to_owned(),
+            });
+        }
+        let found = claims.audience().unwrap_or_default();
+        if !audience.accepts(found) {
+            return Err(TokenRefusal::Audience {
+                found: found.to_owned(),
+            });
+        }
+        let now = self.shared.clock.unix_now();
+        let expires = claims
+            .seconds("exp")
+            .ok_or(TokenRefusal::Malformed("exp is missing"))?;
+        if now >= expires {
+            return Err(TokenRefusal::Expired);
+        }
+        let starts = claims
+            .seconds("nbf")
+            .ok_or(TokenRefusal::Malformed("nbf is missing"))?;
+        if now < starts {
+            return Err(TokenRefusal::NotYetValid);
+        }
+        let object_id: Uuid = claims
+            .text("oid")
+            .and_then(|oid| oid.parse().ok())
+            .ok_or(TokenRefusal::UnknownPrincipal)?;
+        let (name, accounts) = self
+            .shared
+            .model
+            .identities
+            .iter()
+            .find(|(name, _)| names::object_id(name) == object_id)
+            .ok_or(TokenRefusal::UnknownPrincipal)?;
+        Ok(Caller {
+            name: name.clone(),
+            subject: accounts.first().map(crate::model::ServiceAccount::subject),
+            object_id,
+            client_id: names::client_id(name),
+            issuer: issuer.to_owned(),
+            expires_at: OffsetDateTime::from_unix_timestamp(expires)
+                .map_err(|_| TokenRefusal::Malformed("exp is out of range"))?,
+            by: audience.by,
+        })
+    }
+
+    /// Checks that a role grants the operation, at its scope or above. Waits
+    /// while a test holds this operation.
+    pub async fn admit(&self, caller: &Caller, operation: Operation) -> Result<Admitted, Denied> {
+        let granting = self.granting(caller, &operation);
+        let Some(grant) = granting else {
+            self.audit(
+                caller,
+                &operation,
+                operation.name,
+                Decision::Denied,
+                format!(
+                    "no role of `{}` grants this action at this scope or above",
+                    caller.name
+                ),
+            );
+            return Err(Denied {
+                permission: operation.permission,
+                scope: operation.scope,
+                caller: caller.clone(),
+            });
+        };
+        let why = format!("role `{}` at `{}`", grant.role, grant.scope);
+        self.audit(caller, &operation, operation.name, Decision::Allowed, why);
+        self.hold(caller, operation.name, &operation.scope).await;
+        Ok(Admitted {
+            caller: caller.clone(),
+            operation,
+        })
+    }
+
+    /// Notes a further operation under a standing admission, such as a message
+    /// on an open link. Waits while a test holds this operation.
+    pub async fn pass(&self, admitted: &Admitted, operation: &'static str) {
+        let Admitted {
+            caller,
+            operation: link,
+        } = admitted;
+        let why = "under the open link's claim".to_owned();
+        self.audit(caller, link, operation, Decision::Allowed, why);
+        self.hold(caller, operation, &link.scope).await;
+    }
+
+    /// Adds a role assignment, as an administrator would.
+    pub fn grant(&self, grant: Grant) -> Result<(), String> {
+        self.shared.model.check(&grant, &self.shared.roles)?;
+        let mut grants = self
+            .shared
+            .grants
+            .write()
+            .expect("no one panics while holding the grants");
+        if !grants.contains(&grant) {
+            grants.push(grant);
+        }
+        Ok(())
+    }
+
+    /// Removes a role assignment; whether there was one.
+    pub fn revoke(&self, grant: &Grant) -> bool {
+        let mut grants = self
+            .shared
+            .grants
+            .write()
+            .expect("no one panics while holding the grants");
+        let before = grants.len();
+        grants.retain(|standing| standing != grant);
+        grants.len() < before
+    }
+
+    fn granting(&self, caller: &Caller, operation: &Operation) -> Option<Grant> {
+        let grants = self
+            .shared
+            .grants
+            .read()
+            .expect("no one panics while holding the grants");
+        grants
+            .iter()
+            .find(|grant| {
+                let covers = operation.scope.is_within(&grant.scope)
+                    || operation.reach == Reach::AnywhereWithin
+                        && grant.scope.is_within(&operation.scope);
+                grant.identity == caller.name
+                    && covers
+                    && self.shared.roles.grants(&grant.role, operation.permission)
+            })
+            .cloned()
+    }
+
+    async fn hold(&self, caller: &Caller, operation: &str, scope: &Scope) {
+        self.shared
+            .holds
+            .wait(&caller.name, operation, &scope.to_string())
+            .await;
+    }
+
+    fn audit(
+        &self,
+        caller: &Caller,
+        operation: &Operation,
+        name: &str,
+        decision: Decision,
+        why: String,
+    ) {
+        let code = (decision == Decision::Denied).then(|| "NoRoleAssignment".to_owned());
+        self.shared.audit.record(Entry {
+            by: caller.by.to_owned(),
+            operation: name.to_owned(),
+            identity: Some(caller.name.clone()),
+            subject: caller.subject.clone(),
+            action: operation.permission.name().to_owned(),
+            scope: operation.scope.to_string(),
+            decision,
+            code,
+            why,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! RSA signing keys, and the JSON Web Key Sets in which their public halves are
+//! published. A private key lives in memory only and cannot be read out.
+
+use std::fmt;
+use std::sync::{Arc, RwLock};
+
+use aws_lc_rs::digest;
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::signature::{
+    KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaPublicKeyComponents,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// One RSA-2048 key, as one issuer uses it.
+pub struct SigningKey {
+    kid: String,
+    pair: KeyPair,
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey({})", self.kid)
+    }
+}
+
+impl SigningKey {
+    /// Makes a new key. Its id is derived from the public half as Kubernetes
+    /// does it: base64url of SHA-256 over the DER of `SubjectPublicKeyInfo`.
+    pub fn generate() -> Self {
+        let pair = KeyPair::generate(KeySize::Rsa2048).expect("the crypto provider makes RSA keys");
+        let spki: PublicKeyX509Der<'_> = pair
+            .public_key()
+            .as_der()
+            .expect("a public key has a DER form");
+        let kid = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, spki.as_ref()));
+        Self { kid, pair }
+    }
+
+    /// The key's id.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// The public half, as it is published.
+    pub fn jwk(&self) -> Jwk {
+        let public = self.pair.public_key();
+        let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        Jwk {
+            kty: "RSA".to_owned(),
+            usage: "sig".to_owned(),
+            kid: self.kid.clone(),
+            alg: Some("RS256".to_owned()),
+            n: encode(public.modulus().big_endian_without_leading_zero()),
+            e: encode(public.exponent().big_endian_without_leading_zero()),
+        }
+    }
+
+    /// Signs a token (JWS compact serialization, RS256).
+    pub fn sign(&self, header: &Value, claims: &Value) -> String {
+        let encode = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
+        let message = format!("{}.{}", encode(header), encode(claims));
+        let mut signature = vec![0; self.pair.public_modulus_len()];
+        self.pair
+            .sign(
+                &RSA_PKCS1_SHA256,
+                &SystemRandom::new(),
+                message.as_bytes(),
+                &mut signature,
+            )
+            .expect("an RSA-2048 key signs");
+        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+}
+
+/// A public RSA key in a key set (RFC 7517).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Jwk {
+    /// The key type.
+    pub kty: String,
+    /// What the key is for.
+    #[serde(rename = "use", default)]
+    pub usage: String,
+    /// The key's id.
+    pub kid: String,
+    /// The algorithm that the key is for, where the issuer says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alg: Option<String>,
+    /// The modulus, base64url.
+    pub n: String,
+    /// The exponent, base64url.
+    pub e: String,
+}
+
+impl Jwk {
+    /// Whether `signature` over `message` was made by this key with RS256. A
+    /// key that is not for RSA signatures, or is shorter than 2048 bits, never
+    /// verifies anything (RFC 8725, section 3.5).
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        let (Ok(n), Ok(e)) = (
+            URL_SAFE_NO_PAD.decode(&self.n),
+            URL_SAFE_NO_PAD.decode(&self.e),
+        ) else {
+            return false;
+        };
+        let for_signatures = self.kty == "RSA"
+            && (self.usage.is_empty() || self.usage == "sig")
+            && self.alg.as_deref().is_none_or(|alg| alg == "RS256");
+        for_signatures
+            && RsaPublicKeyComponents { n, e }
+                .verify(&RSA_PKCS1_2048_8192_SHA256, message, signature)
+                .is_ok()
+    }
+}
+
+/// The keys of one issuer: the newest signs, all are published.
+#[derive(Clone, Debug)]
+pub struct KeyRing {
+    // Newest last; held for a lookup or a push only.
+    keys: Arc<RwLock<Vec<Arc<SigningKey>>>>,
+}
+
+impl KeyRing {
+    /// A ring with one new key.
+    pub fn generate() -> Self {
+        Self {
+            keys: Arc::new(RwLock::new(vec![Arc::new(SigningKey::generate())])),
+        }
+    }
+
+    /// The key that signs now.
+    pub fn current(&self) -> Arc<SigningKey> {
+        let keys = self
+            .keys
+            .read()
+            .expect("no one panics while holding the keys");
+        Arc::clone(keys.last().expect("a ring is never empty"))
+    }
+
+    /// The published keys.
+    pub fn published(&self) -> Vec<Jwk> {
+        let keys = self
+            .keys
+            .read()
+            .expect("no one panics while holding the keys");
+        keys.iter().map(|key| key.jwk()).collect()
+    }
+
+    /// The published key of this id.
+    pub fn find(&self, kid: &str) -> Option<Jwk> {
+        self.published().into_iter().find(|key| key.kid == kid)
+    }
+
+    /// Adds a new key, which signs from now on; the old ones stay published.
+    pub fn rotate(&self) {
+        let key = Arc::new(SigningKey::generate());
+        self.keys
+            .write()
+            .expect("no one panics while holding the keys")
+            .push(key);
+    }
+}
+
+/// A key set document.
+pub fn jwks(keys: &[Jwk]) -> Value {
+    json!({ "keys": keys })
+}

@@ -1,0 +1,435 @@
+//! The access model, `infra/access.json`: what exists, which service accounts
+//! each identity trusts, and who may do what where.
+//!
+//! It is parsed strictly: whatever is unknown, dangling or ambiguous is an
+//! error with its line and column, before anything runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::names;
+use crate::roles::{RoleSystem, Roles};
+use crate::unique_map::UniqueMap;
+
+mod place;
+
+use place::Place;
+
+/// Who may do what, and on what.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// Resources by logical name.
+    pub resources: BTreeMap<String, Resource>,
+    /// User-assigned identities by name, each with the accounts that it trusts.
+    pub identities: BTreeMap<String, Vec<ServiceAccount>>,
+    /// Role assignments.
+    pub grants: Vec<Grant>,
+    /// Calls between services, by Kubernetes trust.
+    pub calls: Vec<Call>,
+}
+
+/// One resource.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase", deny_unknown_fields)]
+pub enum Resource {
+    /// A key vault.
+    KeyVault(KeyVaultSpec),
+    /// A Cosmos DB account for `NoSQL`.
+    Cosmos(CosmosSpec),
+    /// A storage account.
+    Storage(StorageSpec),
+    /// A Service Bus namespace.
+    ServiceBus(ServiceBusSpec),
+}
+
+impl Resource {
+    /// The real host name that a resource of this logical name is reached under.
+    pub fn host(&self, name: &str) -> String {
+        let domain = match self {
+            Self::KeyVault(_) => "vault.azure.net",
+            Self::Cosmos(_) => "documents.azure.com",
+            Self::Storage(_) => "blob.core.windows.net",
+            Self::ServiceBus(_) => "servicebus.windows.net",
+        };
+        format!("{}.{domain}", names::physical(name))
+    }
+}
+
+/// The secrets of a vault.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyVaultSpec {
+    /// Secrets by name.
+    pub secrets: BTreeMap<String, SecretSpec>,
+}
+
+/// How a secret's first value comes about. No value is ever written down.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SecretSpec {
+    /// The number of random bytes.
+    pub generate_bytes: usize,
+}
+
+/// The databases of a Cosmos DB account.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CosmosSpec {
+    /// Databases by name.
+    pub databases: BTreeMap<String, DatabaseSpec>,
+}
+
+/// The containers of a database.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseSpec {
+    /// Containers by name.
+    pub containers: BTreeMap<String, CosmosContainerSpec>,
+}
+
+/// A Cosmos container.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CosmosContainerSpec {
+    /// The path of the partition key, such as `/listId`.
+    pub partition_key: String,
+}
+
+/// The containers of a storage account.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StorageSpec {
+    /// Blob containers by name.
+    pub containers: Vec<String>,
+}
+
+/// The queues of a Service Bus namespace.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceBusSpec {
+    /// Queues by name.
+    pub queues: BTreeMap<String, QueueSpec>,
+}
+
+/// A queue's settings; defaults are Service Bus' own.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct QueueSpec {
+    /// How long a received message stays locked.
+    #[serde(deserialize_with = "iso_8601")]
+    pub lock_duration: Duration,
+    /// Deliveries after which a message is dead-lettered.
+    pub max_delivery_count: u32,
+    /// Whether a second message of the same id is dropped.
+    pub requires_duplicate_detection: bool,
+    /// For how long message ids are remembered.
+    #[serde(deserialize_with = "iso_8601")]
+    pub duplicate_detection_history_time_window: Duration,
+}
+
+impl Default for QueueSpec {
+    fn default() -> Self {
+        Self {
+            lock_duration: Duration::from_mins(1),
+            max_delivery_count: 10,
+            requires_duplicate_detection: false,
+            duplicate_detection_history_time_window: Duration::from_mins(10),
+        }
+    }
+}
+
+/// A Kubernetes service account.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceAccount {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl ServiceAccount {
+    /// The subject of its tokens.
+    pub fn subject(&self) -> String {
+        format!("system:serviceaccount:{}:{}", self.namespace, self.name)
+    }
+}
+
+/// A role assignment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The identity that it is for.
+    pub identity: String,
+    /// The role's name.
+    pub role: String,
+    /// Where it holds; everything below is included.
+    pub scope: Scope,
+}
+
+/// A permitted call from one service to another.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    /// The identity whose service accounts may call.
+    pub from: String,
+    /// The identity whose service is called.
+    pub to: String,
+    /// The audience of the caller's token.
+    pub audience: String,
+}
+
+/// A place in the estate, as a logical path: `vault/secrets/session-key`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Scope(Vec<String>);
+
+impl Scope {
+    /// A scope of these segments.
+    pub fn new<S: Into<String>>(segments: impl IntoIterator<Item = S>) -> Self {
+        Self(segments.into_iter().map(Into::into).collect())
+    }
+
+    /// Whether this scope is the other one or lies below it.
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.0.starts_with(&other.0)
+    }
+
+    /// The path's segments; the first is the resource's logical name.
+    pub fn segments(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("/"))
+    }
+}
+
+/// What is wrong with an access model, and where.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("line {line}, column {column}: {problem}")]
+pub struct ModelError {
+    line: usize,
+    column: usize,
+    problem: String,
+}
+
+impl ModelError {
+    fn new(place: Place, problem: impl Into<String>) -> Self {
+        Self {
+            line: place.line,
+            column: place.column,
+            problem: problem.into(),
+        }
+    }
+}
+
+impl From<serde_json::Error> for ModelError {
+    fn from(error: serde_json::Error) -> Self {
+        let place = Place {
+            line: error.line(),
+            column: error.column(),
+        };
+        // serde_json repeats the place at the end of its text.
+        let text = error.to_string();
+        let problem = text
+            .rsplit_once(" at line ")
+            .map_or(text.as_str(), |(p, _)| p);
+        Self::new(place, problem)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document<'a> {
+    resources: UniqueMap<Resource>,
+    #[serde(borrow)]
+    identities: UniqueMap<IdentityText<'a>>,
+    #[serde(borrow)]
+    grants: Vec<GrantText<'a>>,
+    #[serde(borrow)]
+    calls: Vec<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct IdentityText<'a> {
+    #[serde(borrow)]
+    service_accounts: Vec<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GrantText<'a> {
+    #[serde(borrow)]
+    identity: &'a RawValue,
+    #[serde(borrow)]
+    role: &'a RawValue,
+    #[serde(borrow)]
+    scope: &'a RawValue,
+}
+
+impl Model {
+    /// Parses and checks the text of an access file.
+    pub fn parse(text: &str, roles: &Roles) -> Result<Self, ModelError> {
+        let document: Document<'_> = serde_json::from_str(text)?;
+        let resources = document.resources.0;
+        let identities = identities(text, document.identities.0)?;
+        let mut model = Self {
+            resources,
+            identities,
+            grants: Vec::new(),
+            calls: Vec::new(),
+        };
+        for grant in document.grants {
+            let grant = model.check_grant(text, &grant, roles)?;
+            model.grants.push(grant);
+        }
+        for call in document.calls {
+            let place = Place::of(text, call);
+            let call: Call = place.parse(call)?;
+            for end in [&call.from, &call.to] {
+                model
+                    .known_identity(end)
+                    .map_err(|problem| ModelError::new(place, problem))?;
+            }
+            model.calls.push(call);
+        }
+        Ok(model)
+    }
+
+    /// Checks a grant that a test adds while the cloud runs.
+    pub fn check(&self, grant: &Grant, roles: &Roles) -> Result<(), String> {
+        self.known_identity(&grant.identity)?;
+        let Some(system) = roles.system(&grant.role) else {
+            let known: Vec<_> = roles.names().collect();
+            return Err(format!(
+                "unknown role `{}`; known are: {}",
+                grant.role,
+                known.join(", ")
+            ));
+        };
+        if !self.declares(&grant.scope) {
+            return Err(format!(
+                "scope `{}` lies outside every declared resource",
+                grant.scope
+            ));
+        }
+        let resource = grant
+            .scope
+            .segments()
+            .first()
+            .and_then(|name| self.resources.get(name));
+        if system == RoleSystem::Cosmos && !matches!(resource, Some(Resource::Cosmos(_))) {
+            return Err(format!(
+                "role `{}` is a Cosmos DB data-plane role, but `{}` is not in a Cosmos DB account",
+                grant.role, grant.scope
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_grant(
+        &self,
+        text: &str,
+        grant: &GrantText<'_>,
+        roles: &Roles,
+    ) -> Result<Grant, ModelError> {
+        let string = |raw: &RawValue| Place::of(text, raw).parse::<String>(raw);
+        let checked = Grant {
+            identity: string(grant.identity)?,
+            role: string(grant.role)?,
+            scope: Scope::new(string(grant.scope)?.split('/')),
+        };
+        self.check(&checked, roles).map_err(|problem| {
+            let at = match problem.split(' ').next() {
+                Some("scope") => grant.scope,
+                Some("identity") => grant.identity,
+                _ => grant.role,
+            };
+            ModelError::new(Place::of(text, at), problem)
+        })?;
+        Ok(checked)
+    }
+
+    fn known_identity(&self, name: &str) -> Result<(), String> {
+        if self.identities.contains_key(name) {
+            return Ok(());
+        }
+        Err(format!(
+            "identity `{name}` is not declared under `identities`"
+        ))
+    }
+
+    /// Whether a scope names a declared resource or something declared in it.
+    fn declares(&self, scope: &Scope) -> bool {
+        let segments: Vec<&str> = scope.segments().iter().map(String::as_str).collect();
+        let Some((resource, path)) = segments.split_first() else {
+            return false;
+        };
+        match (self.resources.get(*resource), path) {
+            (Some(_), []) => true,
+            (Some(Resource::KeyVault(vault)), ["secrets", secret]) => {
+                vault.secrets.contains_key(*secret)
+            }
+            (Some(Resource::Cosmos(account)), ["databases", database]) => {
+                account.databases.contains_key(*database)
+            }
+            (Some(Resource::Cosmos(account)), ["databases", database, "containers", container]) => {
+                account
+                    .databases
+                    .get(*database)
+                    .is_some_and(|database| database.containers.contains_key(*container))
+            }
+            (Some(Resource::Storage(account)), ["containers", container]) => {
+                account.containers.iter().any(|name| name == container)
+            }
+            (Some(Resource::ServiceBus(bus)), ["queues", queue]) => bus.queues.contains_key(*queue),
+            _ => false,
+        }
+    }
+}
+
+fn identities(
+    text: &str,
+    identities: BTreeMap<String, IdentityText<'_>>,
+) -> Result<BTreeMap<String, Vec<ServiceAccount>>, ModelError> {
+    let mut trusted_by = BTreeMap::new();
+    let mut parsed = BTreeMap::new();
+    for (identity, accounts) in identities {
+        let mut own = BTreeSet::new();
+        for raw in accounts.service_accounts {
+            let place = Place::of(text, raw);
+            let account: ServiceAccount = place.parse(raw)?;
+            if let Some(other) = trusted_by.insert(account.clone(), identity.clone()) {
+                return Err(ModelError::new(
+                    place,
+                    format!(
+                        "service account `{}/{}` is trusted twice, by identities `{other}` and `{identity}`",
+                        account.namespace, account.name
+                    ),
+                ));
+            }
+            own.insert(account);
+        }
+        parsed.insert(identity, own.into_iter().collect());
+    }
+    Ok(parsed)
+}
+
+fn iso_8601<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let expected = || {
+        let problem = format!("`{text}` is not a positive ISO 8601 duration such as PT30S");
+        serde::de::Error::custom(problem)
+    };
+    let duration: jiff::SignedDuration = text.parse().map_err(|_| expected())?;
+    Duration::try_from(duration).map_err(|_| expected())
+}
+
+#[cfg(test)]
+mod tests;

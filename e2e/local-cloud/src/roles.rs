@@ -1,0 +1,204 @@
+//! Role definitions: which actions a role name stands for. The definitions are
+//! data (`infra/roles.json`), with their source and date beside them.
+//!
+//! Azure's rule (Microsoft Learn, *Understand Azure role definitions*): a role
+//! grants `Actions` minus `NotActions` and `DataActions` minus
+//! `NotDataActions`; `*` stands for any run of characters, `/` included. Cosmos
+//! DB has a role system of its own, whose roles are not Azure roles.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// What an operation asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// A control action that a data plane enforces, such as listing containers.
+    Action(&'static str),
+    /// A data action of Azure RBAC.
+    DataAction(&'static str),
+    /// A data action of Cosmos DB's own role system.
+    CosmosDataAction(&'static str),
+}
+
+impl Permission {
+    /// The action's name, as roles and refusals spell it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Action(name) | Self::DataAction(name) | Self::CosmosDataAction(name) => name,
+        }
+    }
+}
+
+/// Which of the two role systems a role belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoleSystem {
+    /// Azure role-based access control.
+    Azure,
+    /// Cosmos DB's data-plane roles.
+    Cosmos,
+}
+
+/// One role definition.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Role {
+    /// The definition's id: a GUID, or Cosmos' numbered built-in.
+    pub id: String,
+    #[serde(default)]
+    actions: Vec<String>,
+    #[serde(default)]
+    not_actions: Vec<String>,
+    #[serde(default)]
+    data_actions: Vec<String>,
+    #[serde(default)]
+    not_data_actions: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(rename = "source")]
+    _source: String,
+    #[serde(rename = "date")]
+    _date: String,
+    azure: BTreeMap<String, Role>,
+    cosmos: BTreeMap<String, Role>,
+}
+
+/// Every role that an access model may name.
+#[derive(Clone, Debug)]
+pub struct Roles {
+    by_name: BTreeMap<String, (RoleSystem, Role)>,
+}
+
+impl Roles {
+    /// The definitions that ship with the repository.
+    pub fn built_in() -> Self {
+        Self::parse(include_str!("../../../infra/roles.json"))
+            .expect("infra/roles.json is checked by a test")
+    }
+
+    fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        let file: File = serde_json::from_str(text)?;
+        let azure = file
+            .azure
+            .into_iter()
+            .map(|(n, r)| (n, (RoleSystem::Azure, r)));
+        let cosmos = file
+            .cosmos
+            .into_iter()
+            .map(|(n, r)| (n, (RoleSystem::Cosmos, r)));
+        Ok(Self {
+            by_name: azure.chain(cosmos).collect(),
+        })
+    }
+
+    /// The role system of a role, or `None` if there is no role of that name.
+    pub fn system(&self, role: &str) -> Option<RoleSystem> {
+        self.by_name.get(role).map(|(system, _)| *system)
+    }
+
+    /// The names of all roles, for error messages.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(String::as_str)
+    }
+
+    /// Whether a role of this name grants the permission.
+    pub fn grants(&self, role: &str, permission: Permission) -> bool {
+        let Some((system, role)) = self.by_name.get(role) else {
+            return false;
+        };
+        let (yes, no, of) = match permission {
+            Permission::Action(_) => (&role.actions, &role.not_actions, RoleSystem::Azure),
+            Permission::DataAction(_) => (
+                &role.data_actions,
+                &role.not_data_actions,
+                RoleSystem::Azure,
+            ),
+            Permission::CosmosDataAction(_) => (
+                &role.data_actions,
+                &role.not_data_actions,
+                RoleSystem::Cosmos,
+            ),
+        };
+        let listed = |patterns: &[String]| patterns.iter().any(|p| matches(p, permission.name()));
+        *system == of && listed(yes) && !listed(no)
+    }
+}
+
+/// Compares without regard to case; `*` stands for any run, `/` included.
+fn matches(pattern: &str, action: &str) -> bool {
+    let pattern = pattern.to_ascii_lowercase();
+    let action = action.to_ascii_lowercase();
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = action.strip_prefix(parts.next().unwrap_or_default()) else {
+        return false;
+    };
+    let Some(last) = parts.next_back() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        let Some(at) = rest.find(part) else {
+            return false;
+        };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEND: Permission =
+        Permission::DataAction("Microsoft.ServiceBus/namespaces/messages/send/action");
+    const GET_SECRET: Permission =
+        Permission::DataAction("Microsoft.KeyVault/vaults/secrets/getSecret/action");
+    const READ_ITEM: &str =
+        "Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/read";
+
+    #[test]
+    fn a_star_stands_for_any_run_of_characters() {
+        for (pattern, action, expected) in [
+            ("*", "a/b/c", true),
+            ("a/*/c", "a/b/x/c", true),
+            ("a/*/c", "a/c", false),
+            ("a/*", "a/", true),
+            ("a/b", "A/B", true),
+            ("a/b", "a/b/c", false),
+            ("a/*b*/c", "a/xbx/c", true),
+        ] {
+            assert_eq!(
+                matches(pattern, action),
+                expected,
+                "{pattern} against {action}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_role_grants_its_own_actions_and_no_others() {
+        let roles = Roles::built_in();
+        assert!(roles.grants("Azure Service Bus Data Sender", SEND));
+        assert!(!roles.grants("Azure Service Bus Data Receiver", SEND));
+        assert!(roles.grants("Key Vault Secrets User", GET_SECRET));
+        assert!(!roles.grants("Key Vault Reader", GET_SECRET));
+        assert!(!roles.grants("No such role", GET_SECRET));
+    }
+
+    #[test]
+    fn owning_the_subscription_grants_no_data_action() {
+        assert!(!Roles::built_in().grants("Contributor", GET_SECRET));
+        assert!(Roles::built_in().grants("Contributor", Permission::Action("Microsoft.Storage/x")));
+    }
+
+    #[test]
+    fn the_two_role_systems_do_not_know_each_other() {
+        let roles = Roles::built_in();
+        let reader = "Cosmos DB Built-in Data Reader";
+        assert!(roles.grants(reader, Permission::CosmosDataAction(READ_ITEM)));
+        assert!(!roles.grants(reader, Permission::DataAction(READ_ITEM)));
+        assert!(!roles.grants("Contributor", Permission::CosmosDataAction(READ_ITEM)));
+    }
+}
