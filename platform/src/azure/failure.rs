@@ -1,0 +1,389 @@
+//! What the official clients' errors mean: which service said what, with its own
+//! codes. The four crates have four shapes of errors; behind this file there is
+//! one.
+
+use std::error::Error;
+use std::fmt;
+
+use azure_core::error::ErrorKind;
+use azure_data_cosmos::CosmosError;
+use serde_json::Value;
+
+use crate::identity::aadsts_code;
+use crate::telemetry::{error_chain, redact};
+
+/// Who answered, or should have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// Microsoft Entra ID: there was no access token.
+    EntraId,
+    /// Azure Key Vault.
+    KeyVault,
+    /// Azure Cosmos DB.
+    CosmosDb,
+    /// Azure Blob Storage.
+    BlobStorage,
+    /// Azure Service Bus.
+    ServiceBus,
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EntraId => "Microsoft Entra ID",
+            Self::KeyVault => "Key Vault",
+            Self::CosmosDb => "Cosmos DB",
+            Self::BlobStorage => "Blob Storage",
+            Self::ServiceBus => "Service Bus",
+        })
+    }
+}
+
+/// A call to Azure that did not do what it should.
+#[derive(Debug)]
+pub struct AzureFailure {
+    /// Who answered. Entra ID, when the call failed for want of a token.
+    pub service: Service,
+    /// The HTTP status. For Cosmos DB also one that its client made up, for
+    /// example 408 for its own timeout.
+    pub status: Option<u16>,
+    /// The service's code: the innermost one of Key Vault (`ForbiddenByRbac`),
+    /// that of `x-ms-error-code` (`BlobNotFound`), the AMQP condition, or
+    /// Entra's (`AADSTS700213`).
+    pub code: Option<String>,
+    /// The sub-status of Cosmos DB, for example 5302.
+    pub sub_status: Option<u16>,
+    /// What the service said. No secrets: redacted as logs are.
+    pub message: String,
+    /// The text of the error and of all its causes, redacted.
+    pub chain: String,
+    transient: bool,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+impl AzureFailure {
+    /// A failure of Key Vault's client.
+    pub fn key_vault(error: azure_core::Error) -> Self {
+        Self::http(Service::KeyVault, error)
+    }
+
+    /// A failure of Blob Storage's client.
+    pub fn blob(error: azure_core::Error) -> Self {
+        Self::http(Service::BlobStorage, error)
+    }
+
+    /// A failure of Cosmos DB's client.
+    pub fn cosmos(error: CosmosError) -> Self {
+        let status = error.status();
+        let message = error.response().and_then(|response| {
+            let bytes = response.body().clone().single().ok()?;
+            service_message(&bytes)
+        });
+        let mut failure = Self {
+            service: Service::CosmosDb,
+            status: Some(status.status_code().into()),
+            code: None,
+            sub_status: status.sub_status().map(|sub| sub.value()),
+            message: redact(&message.unwrap_or_else(|| error.to_string())).into_owned(),
+            chain: redact(&error_chain(&error)).into_owned(),
+            transient: status.is_transient() || is_transient(status.status_code().into()),
+            source: Box::new(error),
+        };
+        failure.blame_entra();
+        failure
+    }
+
+    /// The access that the pod does not have, in the service's own code: `403
+    /// ForbiddenByRbac`, `403/5302`, `403 AuthorizationPermissionMismatch`.
+    /// `None` for any other failure, also for other kinds of 403: a firewall is
+    /// no missing role.
+    pub fn refusal(&self) -> Option<String> {
+        match (self.service, self.status, self.code.as_deref()) {
+            (Service::KeyVault, Some(403), Some(code @ "ForbiddenByRbac"))
+            | (Service::BlobStorage, Some(403), Some(code @ "AuthorizationPermissionMismatch")) => {
+                Some(format!("403 {code}"))
+            }
+            (Service::CosmosDb, Some(403), _) => match self.sub_status {
+                Some(sub @ 5300..=5303) => Some(format!("403/{sub}")),
+                _ => None,
+            },
+            (Service::ServiceBus, _, Some(code @ "amqp:unauthorized-access")) => {
+                Some(code.to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the same call may succeed later. The client has tried it three
+    /// times already.
+    pub fn is_transient(&self) -> bool {
+        self.transient
+    }
+
+    /// 404.
+    pub fn is_not_found(&self) -> bool {
+        self.status == Some(404)
+    }
+
+    /// 409: it is there already.
+    pub fn is_conflict(&self) -> bool {
+        self.status == Some(409)
+    }
+
+    /// 412: it is another than the one that the caller knows.
+    pub fn is_changed(&self) -> bool {
+        self.status == Some(412)
+    }
+
+    fn http(service: Service, error: azure_core::Error) -> Self {
+        let mut status = None;
+        let mut code = None;
+        let mut message = None;
+        if let ErrorKind::HttpResponse {
+            status: answered,
+            error_code,
+            raw_response,
+        } = error.kind()
+        {
+            status = Some(u16::from(*answered));
+            code.clone_from(error_code);
+            if let Some(raw) = raw_response {
+                let body: &[u8] = raw.body().as_ref();
+                code = innermost_code(body).or(code);
+                message = service_message(body);
+            }
+        }
+        let mut failure = Self {
+            service,
+            status,
+            code,
+            sub_status: None,
+            message: redact(&message.unwrap_or_else(|| error.to_string())).into_owned(),
+            chain: redact(&error_chain(&error)).into_owned(),
+            transient: match error.kind() {
+                ErrorKind::Io | ErrorKind::Connection => true,
+                _ => status.is_some_and(is_transient),
+            },
+            source: Box::new(error),
+        };
+        failure.blame_entra();
+        failure
+    }
+
+    /// When there was no token, the service was never asked: the failure is
+    /// Entra's.
+    fn blame_entra(&mut self) {
+        let mut cause: Option<&(dyn Error + 'static)> = Some(&*self.source);
+        while let Some(error) = cause {
+            if let Some(core) = error.downcast_ref::<azure_core::Error>()
+                && matches!(core.kind(), ErrorKind::Credential)
+            {
+                self.service = Service::EntraId;
+                self.status = status_below(core);
+                self.code = aadsts_code(&self.chain);
+                self.sub_status = None;
+                self.transient = self.status.is_none_or(is_transient);
+                self.message = redact(&core.to_string()).into_owned();
+                return;
+            }
+            cause = error.source();
+        }
+    }
+}
+
+impl fmt::Display for AzureFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.service)?;
+        match (self.status, self.sub_status) {
+            (Some(status), Some(sub)) => write!(f, " {status}/{sub}")?,
+            (Some(status), None) => write!(f, " {status}")?,
+            _ => {}
+        }
+        if let Some(code) = &self.code {
+            write!(f, " {code}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for AzureFailure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.source)
+    }
+}
+
+fn is_transient(status: u16) -> bool {
+    matches!(status, 408 | 410 | 429 | 449 | 500 | 502 | 503 | 504)
+}
+
+fn status_below(error: &azure_core::Error) -> Option<u16> {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(core) = error.downcast_ref::<azure_core::Error>()
+            && let Some(status) = core.http_status()
+        {
+            return Some(status.into());
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// The innermost code of `{"error":{"code":..,"innererror":{"code":..}}}`: Key
+/// Vault's outer one is only `Forbidden`.
+fn innermost_code(body: &[u8]) -> Option<String> {
+    let json: Value = serde_json::from_slice(body).ok()?;
+    let mut error = json.get("error")?;
+    while let Some(inner) = error.get("innererror").filter(|inner| inner.is_object()) {
+        error = inner;
+    }
+    error.get("code")?.as_str().map(str::to_owned)
+}
+
+/// What the service says for people: Key Vault's and Cosmos DB's JSON, Blob
+/// Storage's XML.
+fn service_message(body: &[u8]) -> Option<String> {
+    if let Ok(json) = serde_json::from_slice::<Value>(body) {
+        let message = json
+            .pointer("/error/message")
+            .or_else(|| json.get("message"))?;
+        return message.as_str().map(str::to_owned);
+    }
+    let text = std::str::from_utf8(body).ok()?;
+    let start = text.find("<Message>")? + "<Message>".len();
+    let end = start + text[start..].find("</Message>")?;
+    Some(text[start..end].to_owned())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use azure_core::http::headers::Headers;
+    use azure_core::http::{RawResponse, StatusCode};
+
+    fn answered(status: StatusCode, code: Option<&str>, body: &'static str) -> azure_core::Error {
+        azure_core::Error::with_message(
+            ErrorKind::HttpResponse {
+                status,
+                error_code: code.map(str::to_owned),
+                raw_response: Some(Box::new(RawResponse::from_bytes(
+                    status,
+                    Headers::new(),
+                    body,
+                ))),
+            },
+            "an answer",
+        )
+    }
+
+    fn refused_exchange() -> azure_core::Error {
+        let answer = answered(StatusCode::BadRequest, Some("700213"), "{}")
+            .with_context("AADSTS700213: No matching federated identity record found");
+        azure_core::Error::with_error(
+            ErrorKind::Credential,
+            answer,
+            "WorkloadIdentityCredential authentication failed. AADSTS700213: No matching federated \
+             identity record found",
+        )
+    }
+
+    #[test]
+    fn key_vaults_inner_code_names_the_missing_role() {
+        let failure = AzureFailure::key_vault(answered(
+            StatusCode::Forbidden,
+            Some("Forbidden"),
+            r#"{"error":{"code":"Forbidden","message":"Caller is not authorized",
+                "innererror":{"code":"ForbiddenByRbac"}}}"#,
+        ));
+
+        assert_eq!(failure.refusal().as_deref(), Some("403 ForbiddenByRbac"));
+        assert_eq!(failure.message, "Caller is not authorized");
+        assert_eq!(failure.to_string(), "Key Vault 403 ForbiddenByRbac");
+        assert!(!failure.is_transient());
+    }
+
+    #[test]
+    fn a_disabled_secret_is_no_missing_role() {
+        let failure = AzureFailure::key_vault(answered(
+            StatusCode::Forbidden,
+            Some("Forbidden"),
+            r#"{"error":{"code":"Forbidden","message":"Operation get is not allowed on a disabled secret.",
+                "innererror":{"code":"SecretDisabled"}}}"#,
+        ));
+
+        assert_eq!(failure.refusal(), None);
+        assert_eq!(failure.code.as_deref(), Some("SecretDisabled"));
+    }
+
+    #[test]
+    fn blob_storages_code_and_message_come_from_header_and_xml() {
+        let failure = AzureFailure::blob(answered(
+            StatusCode::Forbidden,
+            Some("AuthorizationPermissionMismatch"),
+            "<?xml version=\"1.0\"?><Error><Code>AuthorizationPermissionMismatch</Code>\
+             <Message>This request is not authorized to perform this operation.</Message></Error>",
+        ));
+
+        assert_eq!(
+            failure.refusal().as_deref(),
+            Some("403 AuthorizationPermissionMismatch")
+        );
+        assert_eq!(
+            failure.message,
+            "This request is not authorized to perform this operation."
+        );
+    }
+
+    #[test]
+    fn cosmos_dbs_refusal_has_its_sub_status() {
+        let failure = AzureFailure::cosmos(
+            CosmosError::builder()
+                .with_status(
+                    azure_data_cosmos::CosmosStatus::new(StatusCode::Forbidden)
+                        .with_sub_status(5302),
+                )
+                .with_message("Request blocked by Auth localcosmos")
+                .build(),
+        );
+
+        assert_eq!(failure.refusal().as_deref(), Some("403/5302"));
+        assert!(failure.message.contains("Request blocked by Auth"));
+    }
+
+    #[test]
+    fn a_refused_exchange_is_entras_failure_whatever_was_called() {
+        for failure in [
+            AzureFailure::key_vault(refused_exchange()),
+            AzureFailure::cosmos(
+                CosmosError::builder()
+                    .with_status(azure_data_cosmos::CosmosStatus::new(
+                        StatusCode::Unauthorized,
+                    ))
+                    .with_message("token acquisition failed")
+                    .with_source(refused_exchange())
+                    .build(),
+            ),
+        ] {
+            assert_eq!(failure.service, Service::EntraId);
+            assert_eq!(failure.code.as_deref(), Some("AADSTS700213"));
+            assert_eq!(failure.status, Some(400));
+            assert_eq!(failure.refusal(), None);
+            assert!(!failure.is_transient());
+        }
+    }
+
+    #[test]
+    fn a_lost_connection_is_transient_and_tells_its_cause() {
+        let failure = AzureFailure::key_vault(azure_core::Error::with_error(
+            ErrorKind::Io,
+            std::io::Error::other("invalid peer certificate: UnknownIssuer"),
+            "failed to execute `reqwest` request",
+        ));
+
+        assert!(failure.is_transient());
+        assert_eq!(
+            failure.chain,
+            "failed to execute `reqwest` request: invalid peer certificate: UnknownIssuer"
+        );
+    }
+}

@@ -1,0 +1,1 @@
+//! Who calls: Kubernetes service-account tokens between the pods of a cluster.

@@ -1,0 +1,175 @@
+//! What a pod tells about itself: JSON lines on standard output.
+//!
+//! No token reaches a log: [`redact`] goes over every line before it is written.
+//! A failure is logged once, where it is handled, with its whole chain of causes
+//! ([`error_chain`]), because the clients of Azure keep the reason in the
+//! sources and not in the text.
+
+mod redaction;
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use tracing_subscriber::EnvFilter;
+
+pub use redaction::redact;
+
+use crate::estate::Estate;
+use crate::identity::IdentitySettings;
+use crate::settings::{Reader, Value};
+use redaction::Redacting;
+
+/// What the libraries below us may say by default: warnings. Their lower levels
+/// tell each request a second time, in their own words.
+const QUIET: &str = "azure_core=warn,azure_data_cosmos=warn,azure_data_cosmos_driver=warn,\
+    azure_identity=warn,fe2o3_amqp=warn,h2=warn,hyper=warn,hyper_util=warn,reqwest=warn,\
+    rustls=warn,typespec_client_core=warn";
+
+/// Which events are written.
+#[derive(Debug)]
+pub struct LogFilter(String);
+
+impl LogFilter {
+    /// `LOG`, optional: directives as of `RUST_LOG` (`debug`,
+    /// `info,azure_identity=trace`). By default `info`, and warnings of the
+    /// libraries below.
+    pub fn read(reader: &mut Reader) -> Value<Self> {
+        reader.parsed_or("LOG", Self::with("info"), |directives| {
+            let filter = Self::with(directives);
+            match EnvFilter::builder().parse(&filter.0) {
+                Ok(_) => Ok(filter),
+                Err(error) => Err(format!("is not a log filter: {error}")),
+            }
+        })
+    }
+
+    fn with(directives: &str) -> Self {
+        Self(format!("{QUIET},{directives}"))
+    }
+}
+
+/// Starts writing events to standard output. In a process that has done so
+/// before, nothing happens: a test process has many pods.
+pub fn start(filter: LogFilter) {
+    let started = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(true)
+        .with_span_list(false)
+        .with_env_filter(EnvFilter::builder().parse_lossy(filter.0))
+        .with_writer(|| Redacting::new(std::io::stdout()))
+        .try_init();
+    if started.is_err() {
+        tracing::debug!("events are written already");
+    }
+}
+
+/// The text of an error and of everything that caused it, joined by `: `. A
+/// cause that its effect already quotes is not repeated.
+pub fn error_chain(error: &(dyn Error + 'static)) -> String {
+    let mut chain = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !text.is_empty() && !chain.contains(&text) {
+            // Writing to a String cannot fail.
+            write!(chain, ": {text}").expect("a String takes what is written");
+        }
+        cause = error.source();
+    }
+    chain
+}
+
+/// What a pod says once it listens. The harness reads the addresses from this
+/// line, because its pods listen on port 0.
+#[derive(Debug)]
+pub struct Inventory<'a> {
+    /// What the pod is, for example `backend`.
+    pub pod: &'a str,
+    /// Where it serves, if it serves.
+    pub listen: Option<SocketAddr>,
+    /// Where it answers to the kubelet.
+    pub management: SocketAddr,
+    /// Who it is.
+    pub identity: &'a IdentitySettings,
+    /// What it may talk to.
+    pub estate: &'a Estate,
+}
+
+/// Writes the inventory: one event with the message `inventory`.
+pub fn inventory(inventory: &Inventory<'_>) {
+    let Inventory {
+        pod,
+        listen,
+        management,
+        identity,
+        estate,
+    } = inventory;
+    tracing::info!(
+        pod = %pod,
+        listen = listen.map(tracing::field::display),
+        management = %management,
+        client_id = %identity.client_id,
+        tenant_id = %identity.tenant_id,
+        authority = %identity.authority,
+        key_vault = %estate.vault.url,
+        cosmos = %estate.cosmos.endpoint,
+        storage = %estate.storage.url,
+        service_bus = %estate.bus.namespace,
+        service_bus_custom_endpoint = estate.bus.custom_endpoint.as_deref(),
+        version = env!("CARGO_PKG_VERSION"),
+        "inventory"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Vars;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot read the secret session-key")]
+    struct Outer(#[source] Middle);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("retry policy expired")]
+    struct Middle(#[source] std::io::Error);
+
+    #[test]
+    fn an_error_is_told_with_all_that_caused_it() {
+        let error = Outer(Middle(std::io::Error::other("UnknownIssuer")));
+
+        assert_eq!(
+            error_chain(&error),
+            "cannot read the secret session-key: retry policy expired: UnknownIssuer"
+        );
+    }
+
+    #[test]
+    fn a_cause_that_is_quoted_already_is_not_repeated() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("failed: {0}")]
+        struct Quoting(#[source] std::io::Error);
+
+        let error = Quoting(std::io::Error::other("no route"));
+
+        assert_eq!(error_chain(&error), "failed: no route");
+    }
+
+    #[test]
+    fn a_log_filter_that_cannot_be_read_is_a_problem() {
+        let mut reader = Reader::new(&Vars::from_pairs([("LOG", "platform=loud")]));
+        let filter = LogFilter::read(&mut reader);
+
+        let error = reader
+            .finish(|| filter.get())
+            .expect_err("loud is not a level")
+            .to_string();
+
+        assert!(
+            error.starts_with("LOG: \"platform=loud\" is not a log filter: "),
+            "{error}"
+        );
+    }
+}
