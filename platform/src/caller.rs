@@ -1,1 +1,327 @@
-//! Who calls: Kubernetes service-account tokens between the pods of a cluster.
+//! Who calls: a pod of the same cluster, by its projected service-account token.
+//!
+//! The token is checked with the keys that the cluster's issuer publishes, for
+//! exactly one issuer, one audience and one subject. No secret is shared and no
+//! app registration is needed: this hop is Kubernetes' trust, not Azure's.
+//!
+//! Kubernetes: *Service account issuer discovery*; OIDC Discovery 1.0;
+//! RFC 8725 (JSON Web Token Best Current Practices).
+
+mod keys;
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::extract::{FromRef, FromRequestParts};
+use http::request::Parts;
+use http::{HeaderMap, header};
+use jsonwebtoken::{Algorithm, Validation};
+use serde::Deserialize;
+use time::{Duration, OffsetDateTime};
+
+use crate::error::ApiError;
+use crate::identity::TokenView;
+use crate::settings::{Reader, Value};
+
+pub use keys::KeysError;
+use keys::{Documents, Keys, Web};
+
+/// How far the clocks of two machines may be apart.
+const SKEW: Duration = Duration::seconds(30);
+
+/// The one caller of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallerRules {
+    /// `CLUSTER_ISSUER`: the issuer of the cluster's tokens, byte for byte.
+    pub issuer: String,
+    /// `CALLER_AUDIENCE`: the audience of tokens for this service.
+    pub audience: String,
+    /// `CALLER_SUBJECT`: the caller's service account, as
+    /// `system:serviceaccount:<namespace>:<name>`.
+    pub subject: String,
+}
+
+impl CallerRules {
+    /// Reads the variables.
+    pub fn read(reader: &mut Reader) -> Value<Self> {
+        let issuer = reader.issuer("CLUSTER_ISSUER", "the issuer of the cluster's tokens");
+        let audience = reader.required("CALLER_AUDIENCE", "audience of tokens for this service");
+        let subject = reader.parsed(
+            "CALLER_SUBJECT",
+            "the caller, system:serviceaccount:<namespace>:<name>",
+            service_account,
+        );
+        reader.group(|| Self {
+            issuer: issuer.get(),
+            audience: audience.get(),
+            subject: subject.get(),
+        })
+    }
+}
+
+fn service_account(text: &str) -> Result<String, String> {
+    let mut parts = text.split(':');
+    let sound = parts.next() == Some("system")
+        && parts.next() == Some("serviceaccount")
+        && parts.next().is_some_and(|namespace| !namespace.is_empty())
+        && parts.next().is_some_and(|name| !name.is_empty())
+        && parts.next().is_none();
+    if sound {
+        Ok(text.to_owned())
+    } else {
+        Err("is not a service account, system:serviceaccount:<namespace>:<name>".to_owned())
+    }
+}
+
+/// A pod that has proved who it is. Made by [`CallerVerifier`] only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    subject: String,
+    pod: Option<String>,
+}
+
+impl Caller {
+    /// The service account: `system:serviceaccount:<namespace>:<name>`.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// The pod that the token is bound to, if it is bound to one.
+    pub fn pod(&self) -> Option<&str> {
+        self.pod.as_deref()
+    }
+}
+
+/// Why a call is refused. None of it quotes the token.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallerRefusal {
+    /// There is no `Authorization: Bearer` header.
+    #[error("there is no bearer token")]
+    Missing,
+    /// What is there is not a JSON Web Token with the claims that are needed.
+    #[error("the bearer token is malformed: {0}")]
+    Malformed(&'static str),
+    /// The token is signed in another way than with RS256, or not at all.
+    #[error("the token's algorithm is {0:?} and not RS256")]
+    Algorithm(String),
+    /// The issuer is not the cluster's.
+    #[error("the token's issuer is {0:?} and not this cluster's")]
+    Issuer(String),
+    /// The issuer publishes no such key.
+    #[error("the token's key is not one that the issuer publishes")]
+    UnknownKey,
+    /// The issuer did not sign this.
+    #[error("the token's signature does not fit")]
+    Signature,
+    /// The token's time is over.
+    #[error("the token has expired at {0}")]
+    Expired(OffsetDateTime),
+    /// The token's time has not begun.
+    #[error("the token is not valid before {0}")]
+    NotYetValid(OffsetDateTime),
+    /// The token is for somebody else.
+    #[error("the token's audience is {0:?} and not this service's")]
+    Audience(Vec<String>),
+    /// The token is sound and its bearer is not the one that may call.
+    #[error("{0:?} may not call this service")]
+    Subject(String),
+    /// The issuer's keys could not be had.
+    #[error("the keys of the cluster's issuer are not to be had")]
+    KeysUnavailable(#[source] Arc<KeysError>),
+}
+
+impl From<CallerRefusal> for ApiError {
+    /// 401 for who are you, 403 for not you, 503 when we cannot tell.
+    fn from(refusal: CallerRefusal) -> Self {
+        match refusal {
+            CallerRefusal::Subject(_) => Self::forbidden(refusal.to_string()),
+            CallerRefusal::KeysUnavailable(error) => {
+                Self::unavailable("the cluster's token issuer", error)
+            }
+            _ => Self::unauthenticated(refusal.to_string()),
+        }
+    }
+}
+
+/// Checks the tokens of callers. A cheap handle; clones share the keys.
+///
+/// As the state of a router it makes [`Caller`] an extractor.
+#[derive(Clone)]
+pub struct CallerVerifier(Arc<Inner>);
+
+struct Inner {
+    rules: CallerRules,
+    keys: Keys,
+}
+
+impl CallerVerifier {
+    /// A verifier that fetches the issuer's keys when it first needs them.
+    pub fn new(rules: CallerRules) -> Self {
+        Self::with_documents(rules, Arc::new(Web::new()))
+    }
+
+    fn with_documents(rules: CallerRules, documents: Arc<dyn Documents>) -> Self {
+        let keys = Keys::new(rules.issuer.clone(), documents);
+        Self(Arc::new(Inner { rules, keys }))
+    }
+
+    /// Fetches the issuer's keys, so that a pod can wait for them before it is
+    /// ready.
+    pub async fn warm_up(&self) -> Result<(), Arc<KeysError>> {
+        self.0.keys.warm_up().await
+    }
+
+    /// Checks the bearer token of a request.
+    pub async fn verify(&self, headers: &HeaderMap) -> Result<Caller, CallerRefusal> {
+        self.verify_token(bearer(headers)?, OffsetDateTime::now_utc())
+            .await
+    }
+
+    async fn verify_token(
+        &self,
+        token: &str,
+        now: OffsetDateTime,
+    ) -> Result<Caller, CallerRefusal> {
+        let Inner { rules, keys } = &*self.0;
+        // Before the signature, only to refuse: nothing is believed yet.
+        let view = TokenView::decode(token).ok_or(CallerRefusal::Malformed("it is not a JWT"))?;
+        let text = |value: Option<&serde_json::Value>| {
+            value
+                .and_then(|v| v.as_str())
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let algorithm = text(view.header.get("alg"));
+        if algorithm != "RS256" {
+            return Err(CallerRefusal::Algorithm(algorithm));
+        }
+        let issuer = text(view.claims.get("iss"));
+        if issuer != rules.issuer {
+            return Err(CallerRefusal::Issuer(issuer));
+        }
+        let key = keys.find(&text(view.header.get("kid"))).await?;
+
+        let claims = jsonwebtoken::decode::<Claims>(token, &key, &signature_only())
+            .map_err(|error| match error.kind() {
+                jsonwebtoken::errors::ErrorKind::InvalidSignature => CallerRefusal::Signature,
+                jsonwebtoken::errors::ErrorKind::Json(_) => {
+                    CallerRefusal::Malformed("a claim is missing or has the wrong type")
+                }
+                _ => CallerRefusal::Malformed("it cannot be decoded"),
+            })?
+            .claims;
+        claims.judge(rules, now)
+    }
+}
+
+impl fmt::Debug for CallerVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallerVerifier")
+            .field("rules", &self.0.rules)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S> FromRequestParts<S> for Caller
+where
+    CallerVerifier: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let verifier = CallerVerifier::from_ref(state);
+        Ok(verifier.verify(&parts.headers).await?)
+    }
+}
+
+/// The signature under RS256. The claims are judged here, so that each refusal
+/// has its own words.
+fn signature_only() -> Validation {
+    let mut validation = Validation::new(Algorithm::RS256);
+    validation.required_spec_claims.clear();
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation.validate_aud = false;
+    validation
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, CallerRefusal> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().ok_or(CallerRefusal::Missing)?;
+    if values.next().is_some() {
+        return Err(CallerRefusal::Malformed("there are several"));
+    }
+    let text = value
+        .to_str()
+        .map_err(|_| CallerRefusal::Malformed("it is not text"))?;
+    let (scheme, token) = text.split_once(' ').ok_or(CallerRefusal::Missing)?;
+    if !scheme.eq_ignore_ascii_case("bearer") || token.trim().is_empty() {
+        return Err(CallerRefusal::Missing);
+    }
+    Ok(token.trim())
+}
+
+#[derive(Debug, Deserialize)]
+struct Claims {
+    sub: String,
+    aud: Audiences,
+    exp: i64,
+    nbf: Option<i64>,
+    #[serde(rename = "kubernetes.io")]
+    kubernetes: Option<Kubernetes>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Audiences {
+    One(String),
+    Many(Vec<String>),
+}
+
+#[derive(Debug, Deserialize)]
+struct Kubernetes {
+    pod: Option<Named>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Named {
+    name: String,
+}
+
+impl Claims {
+    fn judge(self, rules: &CallerRules, now: OffsetDateTime) -> Result<Caller, CallerRefusal> {
+        let instant = |seconds| {
+            OffsetDateTime::from_unix_timestamp(seconds)
+                .map_err(|_| CallerRefusal::Malformed("a time is out of range"))
+        };
+        let expires = instant(self.exp)?;
+        if now >= expires + SKEW {
+            return Err(CallerRefusal::Expired(expires));
+        }
+        if let Some(begins) = self.nbf.map(instant).transpose()?
+            && now + SKEW < begins
+        {
+            return Err(CallerRefusal::NotYetValid(begins));
+        }
+        let audiences = match self.aud {
+            Audiences::One(audience) => vec![audience],
+            Audiences::Many(audiences) => audiences,
+        };
+        // A token for several services could be passed on by each of them.
+        if audiences != [rules.audience.as_str()] {
+            return Err(CallerRefusal::Audience(audiences));
+        }
+        if self.sub != rules.subject {
+            return Err(CallerRefusal::Subject(self.sub));
+        }
+        Ok(Caller {
+            subject: self.sub,
+            pod: self.kubernetes.and_then(|k| k.pod).map(|pod| pod.name),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@
 //! the mutating webhook of workload identity.
 
 mod exchange;
+mod projected;
 mod token_view;
 
 use std::fmt;
@@ -28,6 +29,7 @@ use crate::settings::{Reader, Value};
 
 pub(crate) use exchange::aadsts_code;
 pub use exchange::{Exchange, ExchangeOutcome};
+pub use projected::ProjectedToken;
 pub use token_view::TokenView;
 
 use exchange::ExchangeLog;

@@ -5,6 +5,7 @@
 mod blob;
 mod cosmos;
 mod key_vault;
+mod service_bus;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -29,6 +30,7 @@ pub(super) fn all(clients: &Clients) -> Vec<Attempt<'_>> {
     let mut attempts = key_vault::attempts(clients);
     attempts.extend(cosmos::attempts(clients));
     attempts.extend(blob::attempts(clients));
+    attempts.extend(service_bus::attempts(clients));
     attempts
 }
 

@@ -1,0 +1,177 @@
+//! The Kubernetes manifests, read as typed objects: what `kubectl apply -k`
+//! would apply is what the harness runs.
+//!
+//! Of Kustomize it knows what `k8s/base` uses: resources (files and other
+//! kustomizations), the namespace, and ConfigMaps made from files.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Where the manifests are, seen from the harness' own sources.
+pub fn default_directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../k8s/base")
+}
+
+/// The objects of one kustomization.
+#[derive(Debug, Default)]
+pub struct Manifests {
+    /// Service accounts.
+    pub service_accounts: Vec<ServiceAccount>,
+    /// The data of each `ConfigMap`, by its name.
+    pub config_maps: BTreeMap<String, BTreeMap<String, String>>,
+    /// Deployments by name.
+    pub deployments: BTreeMap<String, Deployment>,
+    /// Services by name.
+    pub services: BTreeMap<String, Service>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Kustomization {
+    #[serde(rename = "apiVersion")]
+    _api_version: String,
+    #[serde(rename = "kind")]
+    _kind: String,
+    namespace: Option<String>,
+    #[serde(default)]
+    resources: Vec<PathBuf>,
+    #[serde(default)]
+    config_map_generator: Vec<ConfigMapFromFiles>,
+    #[serde(default, rename = "generatorOptions")]
+    _generator_options: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigMapFromFiles {
+    name: String,
+    files: Vec<PathBuf>,
+}
+
+impl Manifests {
+    /// Reads a kustomization's directory.
+    pub fn load(directory: &Path) -> Result<Self> {
+        let mut manifests = Self::default();
+        manifests.add_kustomization(directory, None)?;
+        Ok(manifests)
+    }
+
+    /// The pod that a deployment makes, under a name of our choosing.
+    pub fn pod(&self, deployment: &str, name: &str) -> Result<Pod> {
+        let deployment = self
+            .deployments
+            .get(deployment)
+            .with_context(|| format!("there is no Deployment `{deployment}` in the manifests"))?;
+        let spec = deployment.spec.as_ref().context("the Deployment has no spec")?;
+        let template = spec.template.metadata.clone().unwrap_or_default();
+        Ok(Pod {
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                namespace: deployment.metadata.namespace.clone(),
+                ..template
+            },
+            spec: spec.template.spec.clone(),
+            status: None,
+        })
+    }
+
+    fn add_kustomization(&mut self, directory: &Path, outer: Option<&str>) -> Result<()> {
+        let file = directory.join("kustomization.yaml");
+        let [document] = &documents(&file)?[..] else {
+            bail!("{} has to be one document", file.display());
+        };
+        let kustomization: Kustomization = typed(document, &file)?;
+        let namespace = outer.or(kustomization.namespace.as_deref()).unwrap_or("default");
+        for resource in &kustomization.resources {
+            let path = directory.join(resource);
+            if path.is_dir() {
+                self.add_kustomization(&path, Some(namespace))?;
+                continue;
+            }
+            for document in documents(&path)? {
+                self.add(&document, &path, namespace)
+                    .with_context(|| format!("in {}", path.display()))?;
+            }
+        }
+        for generated in kustomization.config_map_generator {
+            let mut data = BTreeMap::new();
+            for file in generated.files {
+                let path = directory.join(&file);
+                let name = file.file_name().context("a ConfigMap's file needs a name")?;
+                data.insert(name.to_string_lossy().into_owned(), read(&path)?);
+            }
+            self.config_maps.insert(generated.name, data);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, document: &Value, file: &Path, namespace: &str) -> Result<()> {
+        let kind = document["kind"].as_str().unwrap_or_default();
+        let name = document["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        match kind {
+            "ServiceAccount" => {
+                let mut account: ServiceAccount = typed(document, file)?;
+                account.metadata.namespace = Some(namespace.to_owned());
+                self.service_accounts.push(account);
+            }
+            "ConfigMap" => {
+                let map: ConfigMap = typed(document, file)?;
+                self.config_maps.insert(name, map.data.unwrap_or_default());
+            }
+            "Deployment" => {
+                let mut deployment: Deployment = typed(document, file)?;
+                deployment.metadata.namespace = Some(namespace.to_owned());
+                self.deployments.insert(name, deployment);
+            }
+            "Service" => {
+                self.services.insert(name, typed(document, file)?);
+            }
+            // Nothing of it runs on one machine.
+            "Namespace" => {}
+            other => bail!("the harness does not know what to do with a `{other}`"),
+        }
+        Ok(())
+    }
+}
+
+fn documents(file: &Path) -> Result<Vec<Value>> {
+    serde_saphyr::from_multiple(&read(file)?).with_context(|| format!("{} is not valid YAML", file.display()))
+}
+
+fn typed<T: DeserializeOwned>(document: &Value, file: &Path) -> Result<T> {
+    let kind = document["kind"].as_str().unwrap_or("document");
+    serde_json::from_value(document.clone()).with_context(|| format!("the {kind} in {} is not valid", file.display()))
+}
+
+fn read(file: &Path) -> Result<String> {
+    std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_base_has_three_pods_each_with_its_own_service_account() {
+        let manifests = Manifests::load(&default_directory()).expect("k8s/base is valid");
+
+        let names: Vec<_> = manifests.deployments.keys().map(String::as_str).collect();
+        assert_eq!(names, ["backend", "frontend", "worker"]);
+        for name in names {
+            let pod = manifests.pod(name, &format!("{name}-0")).expect("a pod");
+            let spec = pod.spec.expect("a spec");
+            assert_eq!(spec.service_account_name.as_deref(), Some(name));
+            assert_eq!(pod.metadata.namespace.as_deref(), Some("todolist"));
+            assert_eq!(spec.automount_service_account_token, Some(false));
+        }
+        assert!(manifests.config_maps["access-model"].contains_key("access.json"));
+    }
+}
