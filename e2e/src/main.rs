@@ -65,7 +65,10 @@ fn main() -> ExitCode {
                 PodProgram::Frontend => ("frontend", frontend::main),
                 PodProgram::Backend => ("backend", backend::main),
             };
-            let arguments = match program { PodProgram::Frontend => [name.to_owned()].into_iter().chain(arguments).collect(), PodProgram::Backend => arguments };
+            let arguments = match program {
+                PodProgram::Frontend => [name.to_owned()].into_iter().chain(arguments).collect(),
+                PodProgram::Backend => arguments,
+            };
             main(arguments, &Vars::from_process(), EndsWith::SignalsOrStdin)
         }
         Command::Guard { program, arguments } => guard::main(&program, &arguments),
