@@ -126,7 +126,7 @@ impl Management {
             *slot = Some(link::open(&self.shared, &self.entity, limit).await?);
         }
         let opened = slot.as_mut().expect("it was opened above");
-        let is_stale = !is_fresh || opened.is_proven();
+        let is_stale = !is_fresh;
 
         let properties = request_link::properties([
             ("operation", SimpleValue::from(operation)),

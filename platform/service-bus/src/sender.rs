@@ -88,7 +88,7 @@ impl ServiceBusSender {
             slot.generation += 1;
         }
         let opened = slot.link.as_mut().expect("it was opened above");
-        let is_stale = !is_fresh || opened.is_proven();
+        let is_stale = !is_fresh;
 
         // The link is held only until the message is under way, not until it is answered.
         let sending = opened.link.send_batchable_ref(sendable);
@@ -101,9 +101,17 @@ impl ServiceBusSender {
                 return Err(failure(kind, is_stale));
             }
         };
+        let lost = opened.lost();
         let generation = slot.generation;
         drop(slot);
 
+        let outcome = async {
+            tokio::select! {
+                biased;
+                outcome = outcome => outcome.map_err(ServiceBusErrorKind::from),
+                lost = lost => Err(lost),
+            }
+        };
         match flatten(timeout_at(deadline, outcome).await, timed_out) {
             Ok(outcome) => Ok(accepted(outcome)?),
             Err(kind) => {
@@ -118,8 +126,8 @@ impl ServiceBusSender {
     }
 
     async fn give_up(&self, link: Option<Opened<Sender>>, kind: &ServiceBusErrorKind) {
-        tracing::debug!(entity = self.entity.path(), error = %kind, "giving up a link");
         if let Some(link) = link {
+            tracing::debug!(entity = self.entity.path(), error = %kind, "giving up a link");
             link.give_up(&self.shared, kind).await;
         }
     }
