@@ -111,7 +111,7 @@ impl AzureFailure {
                 Some(sub @ 5300..=5303) => Some(format!("403/{sub}")),
                 _ => None,
             },
-            (Service::ServiceBus, _, _) => self.lacks_claim(),
+            (Service::ServiceBus, _, _) => self.missing_claim(),
             _ => None,
         }
     }
@@ -148,7 +148,10 @@ impl AzureFailure {
         } = error.kind()
         {
             status = Some(u16::from(*answered));
-            code.clone_from(error_code);
+            // Without a code in the answer, the client repeats the status.
+            code = error_code
+                .clone()
+                .filter(|code| *code != answered.to_string());
             if let Some(raw) = raw_response {
                 let body: &[u8] = raw.body().as_ref();
                 code = innermost_code(body).or(code);
