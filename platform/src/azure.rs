@@ -6,11 +6,13 @@
 
 mod failure;
 pub(crate) mod pipeline;
+mod service_bus;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ::service_bus::ServiceBusClient;
 use azure_core::credentials::TokenCredential;
 use azure_data_cosmos::options::{
     ConnectionPoolOptions, EndToEndOperationLatencyPolicy, OperationOptions,
@@ -36,6 +38,7 @@ struct Inner {
     credential: Arc<dyn TokenCredential>,
     secrets: SecretClient,
     blobs: BlobServiceClient,
+    bus: ServiceBusClient,
     cosmos: OnceCell<CosmosClient>,
     /// Containers that were opened, by name. Held for a line, never across an
     /// await.
@@ -66,11 +69,13 @@ impl Clients {
             }),
         )
         .map_err(AzureFailure::blob)?;
+        let bus = service_bus::connect(&estate.bus, &credential)?;
         Ok(Self(Arc::new(Inner {
             estate: estate.clone(),
             credential,
             secrets,
             blobs,
+            bus,
             cosmos: OnceCell::new(),
             containers: Mutex::default(),
         })))
@@ -96,6 +101,11 @@ impl Clients {
         self.0
             .blobs
             .blob_container_client(&self.0.estate.storage.attachments)
+    }
+
+    /// The Service Bus namespace.
+    pub fn bus(&self) -> &ServiceBusClient {
+        &self.0.bus
     }
 
     /// The Cosmos DB container of todos.

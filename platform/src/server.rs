@@ -83,8 +83,9 @@ impl Shutdown {
 }
 
 /// Serves until the pod is asked to end; then takes no new connections and lets
-/// the open ones end, for `drain` at most. Handlers that stream without end have
-/// to watch the shutdown themselves.
+/// the open ones end, for `drain` at most. What is still open then ends with the
+/// process. Handlers that stream without end have to watch the shutdown
+/// themselves.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -104,7 +105,7 @@ pub async fn serve(
     tokio::select! {
         served = serving => served,
         () = past_deadline(shutdown, drain) => {
-            tracing::warn!(drain_seconds = drain.as_secs(), "requests were cut off");
+            tracing::warn!(drain_seconds = drain.as_secs(), "some requests did not end in time");
             Ok(())
         }
     }
@@ -128,4 +129,123 @@ pub async fn serve_while<F: Future>(
 async fn past_deadline(shutdown: &Shutdown, drain: Duration) {
     shutdown.requested().await;
     tokio::time::sleep(drain).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+
+    use axum::routing::get;
+    use tokio::sync::Notify;
+    use tokio::task::JoinHandle;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// A server with one route, which answers when the test lets it.
+    struct Slow {
+        address: SocketAddr,
+        arrived: Arc<Notify>,
+        answer: Arc<Notify>,
+        serving: JoinHandle<io::Result<()>>,
+    }
+
+    async fn slow(shutdown: &Shutdown, drain: Duration) -> Slow {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (arrived, answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let route = {
+            let (arrived, answer) = (Arc::clone(&arrived), Arc::clone(&answer));
+            get(move || async move {
+                arrived.notify_one();
+                answer.notified().await;
+                "done"
+            })
+        };
+        let shutdown = shutdown.clone();
+        let serving = tokio::spawn(async move {
+            serve(listener, Router::new().route("/", route), &shutdown, drain).await
+        });
+        Slow {
+            address,
+            arrived,
+            answer,
+            serving,
+        }
+    }
+
+    fn ask(address: SocketAddr) -> JoinHandle<reqwest::Result<String>> {
+        tokio::spawn(async move {
+            let client = reqwest::Client::builder().no_proxy().build()?;
+            client
+                .get(format!("http://{address}/"))
+                .send()
+                .await?
+                .text()
+                .await
+        })
+    }
+
+    async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+        tokio::time::timeout(PATIENCE, future)
+            .await
+            .unwrap_or_else(|_| panic!("{what} did not happen within {PATIENCE:?}"))
+    }
+
+    #[tokio::test]
+    async fn an_open_request_is_answered_before_the_server_ends() {
+        let shutdown = Shutdown::manual();
+        let server = slow(&shutdown, PATIENCE).await;
+        let response = ask(server.address);
+        soon("the request", server.arrived.notified()).await;
+
+        shutdown.request("test");
+        server.answer.notify_one();
+
+        let text = soon("the answer", response).await.expect("a task");
+        assert_eq!(text.expect("an answer"), "done");
+        soon("the end", server.serving)
+            .await
+            .expect("a task")
+            .expect("an orderly end");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_does_not_end_does_not_hold_up_the_server() {
+        let shutdown = Shutdown::manual();
+        let server = slow(&shutdown, Duration::from_millis(50)).await;
+        let _response = ask(server.address);
+        soon("the request", server.arrived.notified()).await;
+
+        shutdown.request("test");
+
+        soon("the end", server.serving)
+            .await
+            .expect("a task")
+            .expect("an orderly end");
+    }
+
+    #[tokio::test]
+    async fn the_management_port_answers_for_as_long_as_there_is_work() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let done = Arc::new(Notify::new());
+        let work = {
+            let done = Arc::clone(&done);
+            async move {
+                done.notified().await;
+                "output"
+            }
+        };
+        let router = Router::new().route("/", get(|| async { "alive" }));
+        let managed = tokio::spawn(serve_while(listener, router, work));
+
+        let text = soon("the answer", ask(address)).await.expect("a task");
+        assert_eq!(text.expect("an answer"), "alive");
+
+        done.notify_one();
+        let output = soon("the end", managed).await.expect("a task");
+        assert_eq!(output.expect("no failure"), "output");
+    }
 }

@@ -9,9 +9,11 @@ mod redaction;
 
 use std::error::Error;
 use std::fmt::Write as _;
+use std::io::Write;
 use std::net::SocketAddr;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::util::SubscriberInitExt;
 
 pub use redaction::redact;
 
@@ -52,17 +54,24 @@ impl LogFilter {
 /// Starts writing events to standard output. In a process that has done so
 /// before, nothing happens: a test process has many pods.
 pub fn start(filter: LogFilter) {
-    let started = tracing_subscriber::fmt()
+    if subscriber(filter, std::io::stdout).try_init().is_err() {
+        tracing::debug!("events are written already");
+    }
+}
+
+/// Writes each event as one redacted JSON line, its fields beside its message.
+fn subscriber<W: Write + 'static>(
+    filter: LogFilter,
+    writer: impl Fn() -> W + Send + Sync + 'static,
+) -> impl SubscriberInitExt + tracing::Subscriber + Send + Sync {
+    tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_current_span(true)
         .with_span_list(false)
         .with_env_filter(EnvFilter::builder().parse_lossy(filter.0))
-        .with_writer(|| Redacting::new(std::io::stdout()))
-        .try_init();
-    if started.is_err() {
-        tracing::debug!("events are written already");
-    }
+        .with_writer(move || Redacting::new(writer()))
+        .finish()
 }
 
 /// The text of an error and of everything that caused it, joined by `: `. A
@@ -126,7 +135,82 @@ pub fn inventory(inventory: &Inventory<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::{Value as Json, json};
+
+    use crate::estate::tests::BASE;
+    use crate::identity::tests::{settings, token_file};
     use crate::settings::Vars;
+
+    /// What is written while `act` runs, a JSON object per line.
+    fn written(directives: &str, act: impl FnOnce()) -> Vec<Json> {
+        #[derive(Clone, Default)]
+        struct Lines(Arc<Mutex<Vec<u8>>>);
+
+        impl Write for Lines {
+            fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+                self.0.lock().unwrap().write(line)
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = subscriber(LogFilter::with(directives), move || writer.clone());
+        tracing::subscriber::with_default(subscriber, act);
+        let bytes = lines.0.lock().unwrap().clone();
+        String::from_utf8(bytes)
+            .expect("JSON is UTF-8")
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("a line is JSON"))
+            .collect()
+    }
+
+    #[test]
+    fn the_inventory_is_one_line_that_a_program_can_read() {
+        let file = token_file(&json!({}));
+        let mut reader = Reader::new(&Vars::from_pairs(BASE));
+        let estate = Estate::read(&mut reader);
+        let estate = reader.finish(|| estate.get()).expect("the base estate");
+
+        let lines = written("info", || {
+            inventory(&Inventory {
+                pod: "backend",
+                listen: Some(([127, 0, 0, 1], 40_001).into()),
+                management: ([127, 0, 0, 1], 40_002).into(),
+                identity: &settings(file.path()),
+                estate: &estate,
+            });
+        });
+
+        assert_eq!(lines.len(), 1);
+        assert_eq!(lines[0]["message"], "inventory");
+        assert_eq!(lines[0]["listen"], "127.0.0.1:40001");
+        assert_eq!(lines[0]["management"], "127.0.0.1:40002");
+        assert_eq!(lines[0]["pod"], "backend");
+        assert_eq!(lines[0]["service_bus"], "localbus.servicebus.windows.net");
+    }
+
+    #[test]
+    fn a_token_in_an_event_is_redacted() {
+        let lines = written("info", || {
+            tracing::info!(header = "Bearer eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "sent");
+        });
+
+        assert_eq!(lines[0]["header"], "Bearer [redacted]");
+    }
+
+    #[test]
+    fn the_libraries_are_quiet_unless_they_are_asked() {
+        let act = || tracing::info!(target: "azure_identity", "a request");
+
+        assert_eq!(written("info", act).len(), 0);
+        assert_eq!(written("info,azure_identity=info", act).len(), 1);
+    }
 
     #[derive(Debug, thiserror::Error)]
     #[error("cannot read the secret session-key")]

@@ -13,9 +13,11 @@ use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::audit::Audit;
+use crate::blob::Blob;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, issuer};
 use crate::control::{self, Control};
+use crate::cosmos::Cosmos;
 use crate::entra::Entra;
 use crate::front_door::{self, Routes};
 use crate::gate::Gate;
@@ -26,6 +28,7 @@ use crate::model::{Model, ModelError, Resource};
 use crate::names;
 use crate::proxy::{self, Proxy};
 use crate::roles::Roles;
+use crate::service_bus::ServiceBus;
 use crate::state::{Endpoints, StateDirectory};
 use crate::tls;
 
@@ -77,16 +80,19 @@ pub(crate) struct Planes {
     pub(crate) holds: Holds,
     pub(crate) cluster: Cluster,
     pub(crate) vaults: BTreeMap<String, Arc<KeyVault>>,
+    digests: BTreeMap<String, Digest>,
 }
+
+type Digest = Box<dyn Fn() -> Value + Send + Sync>;
 
 impl Planes {
     /// A summary of the state of every resource, without any value in it.
     pub(crate) fn digest(&self) -> Value {
-        let vaults = self
-            .vaults
+        let digests = self
+            .digests
             .iter()
-            .map(|(name, vault)| (name.clone(), vault.digest()));
-        Value::Object(vaults.collect())
+            .map(|(name, digest)| (name.clone(), digest()));
+        Value::Object(digests.collect())
     }
 }
 
@@ -165,6 +171,8 @@ async fn start(
     );
     let entra = Entra::new(&model, entra_keys, client, clock.clone(), audit.clone());
 
+    let mut endpoints = Endpoints::new(proxy.address);
+    let mut serving = Vec::new();
     let mut planes = BTreeMap::from([
         (names::LOGIN_HOST.to_owned(), Arc::new(entra).router()),
         (
@@ -173,20 +181,41 @@ async fn start(
         ),
     ]);
     let mut vaults = BTreeMap::new();
+    let mut digests: BTreeMap<String, Digest> = BTreeMap::new();
     for (name, resource) in &model.resources {
         let host = resource.host(name);
-        match resource {
+        let (gate, clock) = (gate.clone(), clock.clone());
+        let digest: Digest = match resource {
             Resource::KeyVault(spec) => {
-                let vault = KeyVault::new(name, host.clone(), spec, gate.clone(), clock.clone());
+                let vault = KeyVault::new(name, host.clone(), spec, gate, clock);
                 planes.insert(host, Arc::clone(&vault).router());
-                vaults.insert(name.clone(), vault);
+                vaults.insert(name.clone(), Arc::clone(&vault));
+                Box::new(move || vault.digest())
             }
-            Resource::Cosmos(_) | Resource::Storage(_) | Resource::ServiceBus(_) => {}
-        }
+            Resource::Cosmos(spec) => {
+                let account = Cosmos::new(name, host.clone(), spec, gate, clock);
+                planes.insert(host, Arc::clone(&account).router());
+                Box::new(move || account.digest())
+            }
+            Resource::Storage(spec) => {
+                let account = Blob::new(name, host.clone(), spec, gate, clock);
+                planes.insert(host, Arc::clone(&account).router());
+                Box::new(move || account.digest())
+            }
+            Resource::ServiceBus(spec) => {
+                let bus = ServiceBus::new(name, host.clone(), spec, gate, clock);
+                let listener = loopback().await?;
+                endpoints.add_bus(&host, port_of(&listener)?);
+                serving.push(spawn(serve_bus(
+                    listener,
+                    Arc::clone(&tls.server),
+                    Arc::clone(&bus),
+                )));
+                Box::new(move || bus.digest())
+            }
+        };
+        digests.insert(name.clone(), digest);
     }
-
-    let mut endpoints = Endpoints::new(proxy.address);
-    let mut serving = Vec::new();
     for (host, plane) in &planes {
         let local = loopback().await?;
         endpoints.add_plane(host, port_of(&local)?);
@@ -219,6 +248,7 @@ async fn start(
         holds,
         cluster,
         vaults,
+        digests,
     });
     serving.push(serve_control(planes, &state, &mut endpoints).await?);
     // Last: whoever sees this file finds everything else in place.
@@ -231,6 +261,14 @@ async fn start(
         _proxy: proxy,
         _serving: serving,
     })
+}
+
+async fn serve_bus(listener: TcpListener, tls: Arc<rustls::ServerConfig>, bus: Arc<ServiceBus>) {
+    front_door::accept_tls(listener, tls, move |stream| {
+        let bus = Arc::clone(&bus);
+        async move { bus.serve(stream).await }
+    })
+    .await;
 }
 
 async fn serve_control(

@@ -5,6 +5,7 @@
 mod blob;
 mod cosmos;
 mod key_vault;
+mod service_bus;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,9 +18,9 @@ use super::{Cell, Outcome, milliseconds};
 use crate::azure::{AzureFailure, Clients};
 use crate::telemetry::redact;
 
-/// More than the clients' own bounds, so that theirs count: an exchange, the
-/// metadata of a container, and the request.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// More than the clients' own bounds, so that theirs count: an exchange and a
+/// request, or the metadata of a container and a request.
+const PATIENCE: Duration = Duration::from_secs(12);
 
 /// A cell that is being tried.
 pub(super) type Attempt<'a> = Pin<Box<dyn Future<Output = Cell> + Send + 'a>>;
@@ -29,6 +30,7 @@ pub(super) fn all(clients: &Clients) -> Vec<Attempt<'_>> {
     let mut attempts = key_vault::attempts(clients);
     attempts.extend(cosmos::attempts(clients));
     attempts.extend(blob::attempts(clients));
+    attempts.extend(service_bus::attempts(clients));
     attempts
 }
 
@@ -194,7 +196,7 @@ mod tests {
         assert_eq!(
             cell.outcome,
             Outcome::Failed {
-                text: "no answer within 20s".to_owned()
+                text: "no answer within 12s".to_owned()
             }
         );
     }

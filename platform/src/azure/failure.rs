@@ -48,8 +48,8 @@ pub struct AzureFailure {
     /// example 408 for its own timeout.
     pub status: Option<u16>,
     /// The service's code: the innermost one of Key Vault (`ForbiddenByRbac`),
-    /// that of `x-ms-error-code` (`BlobNotFound`), the AMQP condition, or
-    /// Entra's (`AADSTS700213`).
+    /// that of `x-ms-error-code` (`BlobNotFound`), the AMQP condition
+    /// (`amqp:unauthorized-access Send`), or Entra's (`AADSTS700213`).
     pub code: Option<String>,
     /// The sub-status of Cosmos DB, for example 5302.
     pub sub_status: Option<u16>,
@@ -79,23 +79,27 @@ impl AzureFailure {
             let bytes = response.body().clone().single().ok()?;
             service_message(&bytes)
         });
-        let mut failure = Self {
-            service: Service::CosmosDb,
-            status: Some(status.status_code().into()),
-            code: None,
-            sub_status: status.sub_status().map(|sub| sub.value()),
-            message: redact(&message.unwrap_or_else(|| error.to_string())).into_owned(),
-            chain: redact(&error_chain(&error)).into_owned(),
-            transient: status.is_transient() || is_transient(status.status_code().into()),
-            source: Box::new(error),
-        };
-        failure.blame_entra();
+        let message = message.unwrap_or_else(|| error.to_string());
+        let answered = status.status_code().into();
+        let transient = status.is_transient() || is_transient(answered);
+        let mut failure = Self::of(
+            Service::CosmosDb,
+            Some(answered),
+            None,
+            &message,
+            transient,
+            error,
+        );
+        // Entra's failures have none.
+        if failure.service == Service::CosmosDb {
+            failure.sub_status = status.sub_status().map(|sub| sub.value());
+        }
         failure
     }
 
     /// The access that the pod does not have, in the service's own code: `403
-    /// ForbiddenByRbac`, `403/5302`, `403 AuthorizationPermissionMismatch`.
-    /// `None` for any other failure, also for other kinds of 403: a firewall is
+    /// ForbiddenByRbac`, `403/5302`, `403 AuthorizationPermissionMismatch`,
+    /// `amqp:unauthorized-access Send`. `None` for any other failure, also for other kinds of 403: a firewall is
     /// no missing role.
     pub fn refusal(&self) -> Option<String> {
         match (self.service, self.status, self.code.as_deref()) {
@@ -107,9 +111,7 @@ impl AzureFailure {
                 Some(sub @ 5300..=5303) => Some(format!("403/{sub}")),
                 _ => None,
             },
-            (Service::ServiceBus, _, Some(code @ "amqp:unauthorized-access")) => {
-                Some(code.to_owned())
-            }
+            (Service::ServiceBus, _, _) => self.missing_claim(),
             _ => None,
         }
     }
@@ -146,24 +148,40 @@ impl AzureFailure {
         } = error.kind()
         {
             status = Some(u16::from(*answered));
-            code.clone_from(error_code);
+            // Without a code in the answer, the client repeats the status.
+            code = error_code
+                .clone()
+                .filter(|code| *code != answered.to_string());
             if let Some(raw) = raw_response {
                 let body: &[u8] = raw.body().as_ref();
                 code = innermost_code(body).or(code);
                 message = service_message(body);
             }
         }
+        let message = message.unwrap_or_else(|| error.to_string());
+        let transient = match error.kind() {
+            ErrorKind::Io | ErrorKind::Connection => true,
+            _ => status.is_some_and(is_transient),
+        };
+        Self::of(service, status, code, &message, transient, error)
+    }
+
+    pub(super) fn of(
+        service: Service,
+        status: Option<u16>,
+        code: Option<String>,
+        message: &str,
+        transient: bool,
+        error: impl Error + Send + Sync + 'static,
+    ) -> Self {
         let mut failure = Self {
             service,
             status,
             code,
             sub_status: None,
-            message: redact(&message.unwrap_or_else(|| error.to_string())).into_owned(),
+            message: redact(message).into_owned(),
             chain: redact(&error_chain(&error)).into_owned(),
-            transient: match error.kind() {
-                ErrorKind::Io | ErrorKind::Connection => true,
-                _ => status.is_some_and(is_transient),
-            },
+            transient,
             source: Box::new(error),
         };
         failure.blame_entra();
@@ -181,7 +199,6 @@ impl AzureFailure {
                 self.service = Service::EntraId;
                 self.status = status_below(core);
                 self.code = aadsts_code(&self.chain);
-                self.sub_status = None;
                 self.transient = self.status.is_none_or(is_transient);
                 self.message = redact(&core.to_string()).into_owned();
                 return;

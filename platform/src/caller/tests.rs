@@ -2,8 +2,8 @@
 
 use super::*;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{LazyLock, Mutex};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
@@ -74,12 +74,25 @@ impl Documents for Issuer {
 
 struct Key {
     kid: &'static str,
-    pair: KeyPair,
+    pair: &'static KeyPair,
+}
+
+/// Two key pairs are enough, and making one takes a while.
+static ISSUERS: LazyLock<KeyPair> = LazyLock::new(pair);
+static OTHERS: LazyLock<KeyPair> = LazyLock::new(pair);
+
+fn pair() -> KeyPair {
+    KeyPair::generate(KeySize::Rsa2048).expect("an RSA key")
 }
 
 impl Key {
-    fn generate(kid: &'static str) -> Self {
-        let pair = KeyPair::generate(KeySize::Rsa2048).expect("an RSA key");
+    fn issuers(kid: &'static str) -> Self {
+        let pair = &ISSUERS;
+        Self { kid, pair }
+    }
+
+    fn others(kid: &'static str) -> Self {
+        let pair = &OTHERS;
         Self { kid, pair }
     }
 
@@ -160,7 +173,7 @@ async fn refused(token: &str, key: &Key) -> String {
 
 #[tokio::test]
 async fn the_frontends_pod_may_call() {
-    let key = Key::generate("k1");
+    let key = Key::issuers("k1");
 
     let caller = judged(&key.sign(&claims()), &key, NOW)
         .await
@@ -208,7 +221,7 @@ async fn two_tokens_are_not_one() {
 
 #[tokio::test]
 async fn what_is_not_a_token_is_refused() {
-    let key = Key::generate("k1");
+    let key = Key::issuers("k1");
 
     for text in ["opaque", "a.b.c", "e30.e30"] {
         assert_eq!(
@@ -220,7 +233,7 @@ async fn what_is_not_a_token_is_refused() {
 
 #[tokio::test]
 async fn a_token_without_a_needed_claim_is_refused() {
-    let key = Key::generate("k1");
+    let key = Key::issuers("k1");
     for claim in ["sub", "aud", "exp"] {
         let mut claims = claims();
         claims.as_object_mut().unwrap().remove(claim);
@@ -235,7 +248,7 @@ async fn a_token_without_a_needed_claim_is_refused() {
 
 #[tokio::test]
 async fn an_unsigned_token_is_refused() {
-    let key = Key::generate("k1");
+    let key = Key::issuers("k1");
     let header = json!({ "alg": "none", "kid": "k1" });
     let token = format!("{}.", message(&header, &claims()));
 
@@ -247,7 +260,7 @@ async fn an_unsigned_token_is_refused() {
 
 #[tokio::test]
 async fn a_token_signed_with_the_public_key_as_a_secret_is_refused() {
-    let key = Key::generate("k1");
+    let key = Key::issuers("k1");
     let header = json!({ "alg": "HS256", "kid": "k1" });
     let secret = key.jwk()["n"].as_str().unwrap().to_owned();
     let hmac = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, secret.as_bytes());
@@ -263,7 +276,7 @@ async fn a_token_signed_with_the_public_key_as_a_secret_is_refused() {
 
 #[tokio::test]
 async fn a_token_of_another_issuer_is_refused_without_asking_for_keys() {
-    let key = Key::generate("k1");
+    let key = Key::issuers("k1");
     let issuer = Issuer::publishing(&[&key]);
     let documents: Arc<dyn Documents> = Arc::<Issuer>::clone(&issuer);
     let verifier = CallerVerifier::with_documents(rules(), documents);
@@ -283,7 +296,7 @@ async fn a_token_of_another_issuer_is_refused_without_asking_for_keys() {
 
 #[tokio::test]
 async fn an_issuer_is_compared_byte_for_byte() {
-    let key = Key::generate("k1");
+    let key = Key::issuers("k1");
     let without_slash = ISSUER.strip_suffix('/').unwrap();
 
     let text = refused(&key.sign(&with("iss", json!(without_slash))), &key).await;
@@ -293,8 +306,8 @@ async fn an_issuer_is_compared_byte_for_byte() {
 
 #[tokio::test]
 async fn a_token_with_an_unpublished_key_is_refused() {
-    let published = Key::generate("k1");
-    let own = Key::generate("k2");
+    let published = Key::issuers("k1");
+    let own = Key::others("k2");
 
     assert_eq!(
         refused(&own.sign(&claims()), &published).await,
@@ -304,8 +317,8 @@ async fn a_token_with_an_unpublished_key_is_refused() {
 
 #[tokio::test]
 async fn a_token_that_only_claims_a_published_key_is_refused() {
-    let published = Key::generate("k1");
-    let own = Key::generate("k1");
+    let published = Key::issuers("k1");
+    let own = Key::others("k1");
 
     assert_eq!(
         refused(&own.sign(&claims()), &published).await,
@@ -315,7 +328,7 @@ async fn a_token_that_only_claims_a_published_key_is_refused() {
 
 #[tokio::test]
 async fn a_token_that_was_changed_is_refused() {
-    let key = Key::generate("k1");
+    let key = Key::issuers("k1");
     let genuine = key.sign(&with("sub", json!("system:serviceaccount:todolist:worker")));
     let signature = genuine.rsplit('.').next().unwrap();
     let header = json!({ "alg": "RS256", "kid": "k1" });
@@ -329,7 +342,7 @@ async fn a_token_that_was_changed_is_refused() {
 
 #[tokio::test]
 async fn an_expired_token_is_refused_after_thirty_seconds_of_grace() {
-    let key = Key::generate("k1");
+    let key = Key::issuers("k1");
     let token = key.sign(&claims());
 
     assert!(judged(&token, &key, NOW + 629).await.is_ok());
@@ -345,7 +358,7 @@ async fn an_expired_token_is_refused_after_thirty_seconds_of_grace() {
 
 #[tokio::test]
 async fn a_token_of_the_future_is_refused_beyond_thirty_seconds() {
-    let key = Key::generate("k1");
+    let key = Key::issuers("k1");
     let token = key.sign(&claims());
 
     assert!(judged(&token, &key, NOW - 30).await.is_ok());
@@ -361,7 +374,7 @@ async fn a_token_of_the_future_is_refused_beyond_thirty_seconds() {
 
 #[tokio::test]
 async fn a_token_for_entra_is_not_one_for_this_service() {
-    let key = Key::generate("k1");
+    let key = Key::issuers("k1");
 
     assert_eq!(
         refused(
@@ -375,7 +388,7 @@ async fn a_token_for_entra_is_not_one_for_this_service() {
 
 #[tokio::test]
 async fn a_token_for_several_services_is_refused() {
-    let key = Key::generate("k1");
+    let key = Key::issuers("k1");
 
     assert_eq!(
         refused(
@@ -389,7 +402,7 @@ async fn a_token_for_several_services_is_refused() {
 
 #[tokio::test]
 async fn another_pod_of_the_cluster_may_not_call() {
-    let key = Key::generate("k1");
+    let key = Key::issuers("k1");
     let token = key.sign(&with("sub", json!("system:serviceaccount:todolist:worker")));
 
     let refusal = judged(&token, &key, NOW).await.expect_err("the worker");
@@ -403,14 +416,14 @@ async fn another_pod_of_the_cluster_may_not_call() {
 
 #[tokio::test]
 async fn every_refusal_but_the_subjects_is_a_401() {
-    let key = Key::generate("k1");
+    let key = Key::issuers("k1");
     for token in [
         "opaque".to_owned(),
         key.sign(&with("iss", json!("https://other/"))),
         key.sign(&with("aud", json!("other"))),
         key.sign(&with("exp", json!(NOW - 600))),
-        Key::generate("k9").sign(&claims()),
-        Key::generate("k1").sign(&claims()),
+        Key::others("k9").sign(&claims()),
+        Key::others("k1").sign(&claims()),
     ] {
         let refusal = judged(&token, &key, NOW).await.expect_err("a refusal");
 
@@ -424,8 +437,8 @@ async fn every_refusal_but_the_subjects_is_a_401() {
 
 #[tokio::test(start_paused = true)]
 async fn a_rotated_key_is_fetched_once_per_ten_seconds() {
-    let old = Key::generate("k1");
-    let new = Key::generate("k2");
+    let old = Key::issuers("k1");
+    let new = Key::others("k2");
     let issuer = Issuer::publishing(&[&old]);
     let documents: Arc<dyn Documents> = Arc::<Issuer>::clone(&issuer);
     let verifier = CallerVerifier::with_documents(rules(), documents);
@@ -449,8 +462,8 @@ async fn a_rotated_key_is_fetched_once_per_ten_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn a_key_that_was_taken_back_is_refused_within_the_hour() {
-    let old = Key::generate("k1");
-    let new = Key::generate("k2");
+    let old = Key::issuers("k1");
+    let new = Key::others("k2");
     let issuer = Issuer::publishing(&[&old]);
     let documents: Arc<dyn Documents> = Arc::<Issuer>::clone(&issuer);
     let verifier = CallerVerifier::with_documents(rules(), documents);
@@ -466,7 +479,7 @@ async fn a_key_that_was_taken_back_is_refused_within_the_hour() {
 
 #[tokio::test(start_paused = true)]
 async fn an_issuer_that_is_away_leaves_the_known_keys_and_is_a_503_for_others() {
-    let key = Key::generate("k1");
+    let key = Key::issuers("k1");
     let issuer = Issuer::publishing(&[&key]);
     let documents: Arc<dyn Documents> = Arc::<Issuer>::clone(&issuer);
     let verifier = CallerVerifier::with_documents(rules(), documents);
@@ -478,7 +491,7 @@ async fn an_issuer_that_is_away_leaves_the_known_keys_and_is_a_503_for_others() 
 
     assert!(verifier.verify_token(&token, at(NOW)).await.is_ok());
     let refusal = verifier
-        .verify_token(&Key::generate("k2").sign(&claims()), at(NOW))
+        .verify_token(&Key::others("k2").sign(&claims()), at(NOW))
         .await
         .expect_err("no keys");
     assert_eq!(ApiError::from(refusal).status(), 503);
@@ -486,7 +499,7 @@ async fn an_issuer_that_is_away_leaves_the_known_keys_and_is_a_503_for_others() 
 
 #[tokio::test]
 async fn a_discovery_document_of_another_issuer_gives_no_keys() {
-    let key = Key::generate("k1");
+    let key = Key::issuers("k1");
     let issuer = Issuer::publishing(&[&key]);
     issuer.configure(json!({ "issuer": "https://other/", "jwks_uri": JWKS_URI }));
 
@@ -503,7 +516,7 @@ async fn a_discovery_document_of_another_issuer_gives_no_keys() {
 
 #[tokio::test]
 async fn keys_are_fetched_by_https_only() {
-    let key = Key::generate("k1");
+    let key = Key::issuers("k1");
     let issuer = Issuer::publishing(&[&key]);
     issuer.configure(json!({ "issuer": ISSUER, "jwks_uri": "http://oic.test/jwks" }));
 
@@ -520,7 +533,7 @@ async fn keys_are_fetched_by_https_only() {
 
 #[tokio::test]
 async fn a_set_without_a_signing_key_gives_no_keys() {
-    let key = Key::generate("k1");
+    let key = Key::issuers("k1");
     let issuer = Issuer::publishing(&[&key]);
     let mut encryption = key.jwk();
     encryption["use"] = json!("enc");

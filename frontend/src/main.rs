@@ -1,0 +1,10 @@
+//! The frontend's process.
+
+use std::process::ExitCode;
+
+use platform::pod::EndsWith;
+use platform::settings::Vars;
+
+fn main() -> ExitCode {
+    frontend::main(std::env::args(), &Vars::from_process(), EndsWith::Signals)
+}

@@ -1,0 +1,70 @@
+//! What the frontend is told, beyond what every pod is.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use platform::pod::{self, PodSettings};
+use platform::settings::{Reader, SettingsError};
+use url::Url;
+
+/// The settings of the frontend's pod.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `LISTEN`: where the pages are served, by default 127.0.0.1:8080.
+    pub listen: SocketAddr,
+    /// `BACKEND_URL`: the backend's API, http inside of the cluster.
+    pub backend: Url,
+    /// `BACKEND_TOKEN_FILE`: this pod's projected token with the backend's
+    /// audience. The kubelet rotates it.
+    pub backend_token_file: PathBuf,
+    /// `ACCESS_MODEL_FILE`, optional: the access model, `infra/access.json`, by
+    /// which the Access page names the grant behind an allowed cell.
+    pub access_model_file: Option<PathBuf>,
+    /// What every pod is told.
+    pub pod: PodSettings,
+}
+
+impl Settings {
+    /// Reads the settings, or tells every problem with them.
+    pub fn read(mut reader: Reader) -> Result<Self, SettingsError> {
+        let listen = pod::listen(&mut reader);
+        let backend = reader.cluster_url("BACKEND_URL", "address of the backend's API");
+        let backend_token_file = reader.file(
+            "BACKEND_TOKEN_FILE",
+            "this pod's projected token for the backend",
+        );
+        let access_model_file = reader.file_if_set("ACCESS_MODEL_FILE");
+        let pod = PodSettings::read(&mut reader);
+        reader.finish(|| Self {
+            listen: listen.get(),
+            backend: backend.get(),
+            backend_token_file: backend_token_file.get(),
+            access_model_file: access_model_file.get(),
+            pod: pod.get(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use platform::settings::Vars;
+
+    #[test]
+    fn a_pod_without_its_variables_is_asked_for_each_of_them() {
+        let vars = Vars::from_pairs([("ACCESS_MODEL_FILE", "/nowhere/access.json")]);
+
+        let error = Settings::read(Reader::new(&vars))
+            .expect_err("nothing is set")
+            .to_string();
+
+        for problem in [
+            "BACKEND_URL is not set (address of the backend's API)",
+            "BACKEND_TOKEN_FILE is not set (this pod's projected token for the backend)",
+            "ACCESS_MODEL_FILE: \"/nowhere/access.json\" cannot be read",
+            "AZURE_CLIENT_ID, AZURE_TENANT_ID, AZURE_FEDERATED_TOKEN_FILE are not set",
+        ] {
+            assert!(error.contains(problem), "{problem} is not in:\n{error}");
+        }
+    }
+}
