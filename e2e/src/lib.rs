@@ -18,7 +18,13 @@ static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
 
 /// The repository's access model.
 pub fn default_model() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/access.json")
+    repository().join("infra/access.json")
+}
+
+/// The repository that this harness was built from.
+pub fn repository() -> &'static Path {
+    let harness = Path::new(env!("CARGO_MANIFEST_DIR"));
+    harness.parent().unwrap_or(harness)
 }
 
 /// Says which executable plays cloud and pods: for tests, which are executables

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 /// Where the manifests are, seen from the harness' own sources.
 pub fn default_directory() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../k8s/base")
+    crate::repository().join("k8s/base")
 }
 
 /// The objects of one kustomization.

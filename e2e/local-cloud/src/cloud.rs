@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::audit::Audit;
+use crate::blob::Blob;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, issuer};
 use crate::control::{self, Control};
@@ -196,7 +197,11 @@ async fn start(
                 planes.insert(host, Arc::clone(&account).router());
                 Box::new(move || account.digest())
             }
-            Resource::Storage(_) => continue,
+            Resource::Storage(spec) => {
+                let account = Blob::new(name, host.clone(), spec, gate, clock);
+                planes.insert(host, Arc::clone(&account).router());
+                Box::new(move || account.digest())
+            }
             Resource::ServiceBus(spec) => {
                 let bus = ServiceBus::new(name, host.clone(), spec, gate, clock);
                 let listener = loopback().await?;

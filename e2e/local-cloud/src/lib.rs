@@ -7,6 +7,7 @@
 //! emulator's.
 
 pub mod audit;
+pub mod blob;
 pub mod clock;
 mod cloud;
 mod cluster;

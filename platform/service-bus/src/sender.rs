@@ -88,17 +88,18 @@ impl ServiceBusSender {
             slot.generation += 1;
         }
         let opened = slot.link.as_mut().expect("it was opened above");
-        let is_stale = !is_fresh;
 
         // The link is held only until the message is under way, not until it is answered.
         let sending = opened.link.send_batchable_ref(sendable);
         let outcome = match flatten(timeout_at(deadline, sending).await, timed_out) {
             Ok(outcome) => outcome,
             Err(kind) => {
-                if is_lost(&kind) {
-                    self.give_up(slot.link.take(), &kind).await;
+                // A message that is too large says nothing against the link.
+                if matches!(kind, ServiceBusErrorKind::MessageSizeExceeded { .. }) {
+                    return Err(kind.into());
                 }
-                return Err(failure(kind, is_stale));
+                self.give_up(slot.link.take(), &kind).await;
+                return Err(Failure::of_link(kind, is_fresh));
             }
         };
         let lost = opened.lost();
@@ -120,7 +121,7 @@ impl ServiceBusSender {
                 if slot.generation == generation {
                     self.give_up(slot.link.take(), &kind).await;
                 }
-                Err(failure(kind, is_stale))
+                Err(Failure::of_link(kind, is_fresh))
             }
         }
     }
@@ -131,16 +132,6 @@ impl ServiceBusSender {
             link.give_up(&self.shared, kind).await;
         }
     }
-}
-
-/// A message that is too large, for example, says nothing against the link.
-fn is_lost(kind: &ServiceBusErrorKind) -> bool {
-    !matches!(kind, ServiceBusErrorKind::MessageSizeExceeded { .. })
-}
-
-fn failure(kind: ServiceBusErrorKind, is_stale: bool) -> Failure {
-    let is_stale = is_stale && is_lost(&kind);
-    Failure { kind, is_stale }
 }
 
 fn flatten<T, E: Into<ServiceBusErrorKind>, Elapsed>(
