@@ -10,6 +10,7 @@
 //! the mutating webhook of workload identity.
 
 mod exchange;
+mod no_token;
 mod projected;
 mod token_view;
 
@@ -27,8 +28,8 @@ use url::Url;
 use crate::azure::pipeline;
 use crate::settings::{Reader, Value};
 
-pub(crate) use exchange::aadsts_code;
 pub use exchange::{Exchange, ExchangeOutcome};
+pub(crate) use no_token::NoToken;
 pub use projected::ProjectedToken;
 pub use token_view::TokenView;
 
@@ -215,6 +216,9 @@ pub(crate) async fn read_token_file(path: &Path) -> Result<String, IdentityError
 fn public_authority() -> Url {
     Url::parse(PUBLIC_AUTHORITY).expect("the constant is a URL")
 }
+
+#[cfg(test)]
+pub(crate) use no_token::tests as no_token_tests;
 
 #[cfg(test)]
 pub(crate) mod tests {
