@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Cell, Outcome, milliseconds};
-use crate::azure::{AzureFailure, Clients};
+use crate::azure::{AzureFailure, Clients, Service};
 use crate::telemetry::redact;
 
 /// More than the clients' own bounds, so that theirs count: an exchange and a
@@ -75,7 +75,10 @@ fn judge(failure: &AzureFailure) -> (Outcome, String) {
             Outcome::Failed {
                 text: redact(&failure.to_string()).into_owned(),
             },
-            failure.chain.clone(),
+            match failure.service {
+                Service::EntraId => failure.message.clone(),
+                _ => failure.chain.clone(),
+            },
         ),
     }
 }
