@@ -1,7 +1,11 @@
 //! The to-do API with its outbox relay, and the worker: two roles of one program,
 //! each with a Deployment, a service account and an identity of its own.
 
+mod backoff;
 mod instant;
+mod messages;
+mod store;
+mod todos;
 
 pub mod settings;
 
