@@ -89,7 +89,10 @@ pub(crate) mod tests {
 
         let entry = understood(document).expect("an entry");
 
-        assert_eq!((entry.r#type.as_str(), entry.text.as_str()), ("todo.added", "Milk"));
+        assert_eq!(
+            (entry.r#type.as_str(), entry.text.as_str()),
+            ("todo.added", "Milk")
+        );
         assert_eq!(understood(newer), None);
         assert_eq!(understood(json!({ "schema": 1 })), None);
     }

@@ -106,7 +106,13 @@ impl Backend {
         name: &str,
         content_type: &str,
     ) -> Result<Attachment, BackendFailure> {
-        let path = ["lists", list.as_str(), "todos", todo.as_str(), "attachments"];
+        let path = [
+            "lists",
+            list.as_str(),
+            "todos",
+            todo.as_str(),
+            "attachments",
+        ];
         let request = self.request(Method::POST, &path);
         let body = json!({ "name": name, "contentType": content_type });
         self.call("announce a file", request.json(&body)).await

@@ -165,15 +165,25 @@ pub(crate) mod tests {
             ("nobody", "storage/attachments"),
             ("frontend", "unknown/attachments"),
         ] {
-            assert_eq!(roles(&model, identity, resource), [""; 0], "{identity} {resource}");
+            assert_eq!(
+                roles(&model, identity, resource),
+                [""; 0],
+                "{identity} {resource}"
+            );
         }
     }
 
     #[test]
     fn a_grant_above_covers_and_a_like_name_does_not() {
         assert!(covers("vault", "vault/secrets/session-key"));
-        assert!(covers("vault/secrets/session-key", "vault/secrets/session-key"));
-        assert!(!covers("vault/secrets/session", "vault/secrets/session-key"));
+        assert!(covers(
+            "vault/secrets/session-key",
+            "vault/secrets/session-key"
+        ));
+        assert!(!covers(
+            "vault/secrets/session",
+            "vault/secrets/session-key"
+        ));
     }
 
     #[tokio::test]

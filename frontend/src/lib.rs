@@ -28,8 +28,8 @@ mod readiness;
 #[cfg(test)]
 mod testing;
 
-use std::sync::Arc;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use platform::access::Probe;
@@ -54,11 +54,7 @@ struct Arguments {}
 
 /// Runs the frontend until `ends_with` says that it ends. The arguments begin
 /// with the program's name.
-pub fn main(
-    args: impl IntoIterator<Item = String>,
-    vars: &Vars,
-    ends_with: EndsWith,
-) -> ExitCode {
+pub fn main(args: impl IntoIterator<Item = String>, vars: &Vars, ends_with: EndsWith) -> ExitCode {
     match Arguments::try_parse_from(args) {
         Ok(Arguments {}) => pod::run(vars, ends_with, Settings::read, run),
         Err(error) => {

@@ -27,7 +27,10 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Refuses what comes from elsewhere and would change something. A layer for the
 /// whole router.
 pub(crate) async fn layer(request: Request, next: Next) -> Response {
-    let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let changes = !matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
     if changes && !is_ours(request.headers()) {
         return Problem::from_elsewhere().into_response();
     }
@@ -109,7 +112,10 @@ mod tests {
 
             assert_eq!(is_ours(&headers), ours, "{origin} {host}");
         }
-        assert!(!is_ours(&headers(&[(header::ORIGIN, "http://localhost:8080")])));
+        assert!(!is_ours(&headers(&[(
+            header::ORIGIN,
+            "http://localhost:8080"
+        )])));
     }
 
     #[test]

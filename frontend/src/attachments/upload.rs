@@ -23,9 +23,7 @@ const IN_FLIGHT: usize = 2;
 pub(crate) enum UploadFailure<E: Error + 'static> {
     /// It is larger than it may be.
     #[error("more than {limit} bytes")]
-    TooLarge {
-        limit: u64,
-    },
+    TooLarge { limit: u64 },
     /// It did not come whole.
     #[error("the file did not come whole")]
     Body(#[source] E),
@@ -123,7 +121,10 @@ mod tests {
     use std::convert::Infallible;
     use std::io;
 
-    fn body(parts: usize, of_bytes: usize) -> impl Stream<Item = Result<Bytes, Infallible>> + Unpin {
+    fn body(
+        parts: usize,
+        of_bytes: usize,
+    ) -> impl Stream<Item = Result<Bytes, Infallible>> + Unpin {
         let part = Bytes::from(vec![7; of_bytes]);
         stream::iter((0..parts).map(move |_| Ok(part.clone())))
     }
@@ -140,8 +141,15 @@ mod tests {
         assert_eq!(size, 11_000_000);
         let stored = memory.committed("inbox/a").expect("a blob");
         let lengths: Vec<usize> = stored.iter().map(Bytes::len).collect();
-        assert_eq!(lengths, [BLOCK_BYTES, BLOCK_BYTES, 11_000_000 - 2 * BLOCK_BYTES]);
-        assert!(memory.most_in_flight() <= IN_FLIGHT, "{}", memory.most_in_flight());
+        assert_eq!(
+            lengths,
+            [BLOCK_BYTES, BLOCK_BYTES, 11_000_000 - 2 * BLOCK_BYTES]
+        );
+        assert!(
+            memory.most_in_flight() <= IN_FLIGHT,
+            "{}",
+            memory.most_in_flight()
+        );
     }
 
     #[tokio::test]
@@ -149,7 +157,9 @@ mod tests {
         let memory = Arc::new(MemoryBlobs::default());
         let blobs: Arc<dyn Blobs> = Arc::<MemoryBlobs>::clone(&memory);
 
-        let size = store(&blobs, "inbox/a", 10, &mut body(0, 0)).await.expect("stored");
+        let size = store(&blobs, "inbox/a", 10, &mut body(0, 0))
+            .await
+            .expect("stored");
 
         assert_eq!(size, 0);
         assert_eq!(memory.committed("inbox/a").expect("a blob").len(), 0);
@@ -160,7 +170,9 @@ mod tests {
         let memory = Arc::new(MemoryBlobs::default());
         let blobs: Arc<dyn Blobs> = Arc::<MemoryBlobs>::clone(&memory);
 
-        store(&blobs, "inbox/a", 10, &mut body(2, 5)).await.expect("stored");
+        store(&blobs, "inbox/a", 10, &mut body(2, 5))
+            .await
+            .expect("stored");
         let error = store(&blobs, "inbox/b", 9, &mut body(2, 5))
             .await
             .expect_err("too large");

@@ -155,3 +155,79 @@ impl IdentityView {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grants::tests::model;
+    use crate::testing::access_report;
+    use time::macros::datetime;
+
+    const NOW: OffsetDateTime = datetime!(2026-11-23 14:00 UTC);
+
+    fn rendered(own: &AccessReport, backend: Result<&AccessReport, &str>) -> String {
+        let model = model();
+        AccessPage::new(own, backend, Ok(Some(&model)), None, NOW)
+            .render()
+            .expect("a page")
+    }
+
+    #[test]
+    fn the_page_has_five_steps_and_the_matrix_of_both_pods() {
+        let (own, backend) = (access_report("frontend"), access_report("backend"));
+
+        let html = rendered(&own, Ok(&backend));
+
+        assert_eq!(html.matches("<li class=\"step done\">").count(), 5);
+        assert_eq!(html.matches("class=\"matched ").count(), 6);
+        assert_eq!(html.matches("<details class=\"cell ").count(), 44);
+        for part in [
+            "8 allowed, 14 refused",
+            "Azure Service Bus Data Sender",
+            "amqp:unauthorized-access Listen",
+            "system:serviceaccount:todolist:frontend",
+            "bus/queues/attachment-jobs",
+        ] {
+            assert!(html.contains(part), "{part} is not in {html}");
+        }
+    }
+
+    #[test]
+    fn claims_and_the_words_of_services_are_text_and_never_markup() {
+        let evil = "<script>alert(1)</script>";
+        let mut own = access_report("frontend");
+        own.cells[0].detail = evil.to_owned();
+        own.steps[2].summary = evil.to_owned();
+        if let Some(token) = &mut own.steps[0].token {
+            token.claims["kubernetes.io"] = evil.into();
+        }
+
+        let html = rendered(&own, Err(evil));
+
+        assert!(!html.contains("<script"), "{html}");
+        assert_eq!(html.matches("&#60;script&#62;alert(1)").count(), 4);
+    }
+
+    #[test]
+    fn a_page_without_the_backend_says_why() {
+        let html = rendered(&access_report("frontend"), Err("The backend answered 404"));
+
+        assert!(html.contains("The backend answered 404"), "{html}");
+        assert_eq!(html.matches("not known").count(), 22);
+    }
+
+    #[test]
+    fn a_model_that_cannot_be_read_is_told_and_the_rest_is_there() {
+        let own = access_report("frontend");
+
+        let html = AccessPage::new(&own, Ok(&own), Err("no such file".to_owned()), None, NOW)
+            .render()
+            .expect("a page");
+
+        assert!(
+            html.contains("The roles are not named here: no such file"),
+            "{html}"
+        );
+        assert!(!html.contains("no grant of the access model"), "{html}");
+    }
+}

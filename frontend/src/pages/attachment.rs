@@ -89,7 +89,12 @@ pub(super) async fn upload(
     };
     tracing::info!(attachment.id = %attachment.id, size_bytes, "file stored");
 
-    match pages.attachments.jobs.send(Job::new(&list, &attachment.id)).await {
+    match pages
+        .attachments
+        .jobs
+        .send(Job::new(&list, &attachment.id))
+        .await
+    {
         Ok(()) => Ok(to_list(&list, None)),
         // The file is there and pending, so the worker's sweep will find it: that
         // is later, and not too late.
@@ -153,7 +158,9 @@ fn saved_as(name: &FileName, attachment: &Attachment, content: Body) -> Response
     }
     let mut response = (StatusCode::OK, content).into_response();
     for (name, value) in headers {
-        let value = value.try_into().expect("these values are ASCII that can be seen");
+        let value = value
+            .try_into()
+            .expect("these values are ASCII that can be seen");
         response.headers_mut().insert(name, value);
     }
     response
@@ -197,14 +204,15 @@ enum Part {
 
 /// The parts of a file as they come.
 fn parts(file: Field<'_>) -> Pin<Box<dyn Stream<Item = Result<Bytes, Part>> + Send + '_>> {
-    Box::pin(stream::try_unfold(file, async |mut file| {
-        match tokio::time::timeout(LONGEST_PAUSE, file.chunk()).await {
+    Box::pin(stream::try_unfold(
+        file,
+        async |mut file| match tokio::time::timeout(LONGEST_PAUSE, file.chunk()).await {
             Ok(Ok(Some(part))) => Ok(Some((part, file))),
             Ok(Ok(None)) => Ok(None),
             Ok(Err(error)) => Err(Part::Broken(error)),
             Err(_) => Err(Part::Paused),
-        }
-    }))
+        },
+    ))
 }
 
 impl From<UploadFailure<Part>> for Problem {
@@ -242,5 +250,10 @@ async fn absorb<E: Error>(parts: impl Stream<Item = Result<Bytes, E>>) {
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    headers
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
 }

@@ -59,8 +59,7 @@ pub(super) async fn show(
     At(list): At<ListId>,
     Noticed(notice): Noticed,
 ) -> Result<Response, Problem> {
-    let (todos, activity) =
-        tokio::join!(pages.backend.todos(&list), pages.feed.newest(&list));
+    let (todos, activity) = tokio::join!(pages.backend.todos(&list), pages.feed.newest(&list));
     let now = OffsetDateTime::now_utc();
     let has_access = pages.access.is_some();
     let view = ListPage::new(list, todos?, activity, notice, has_access, now);
@@ -88,7 +87,12 @@ impl ListPage {
             done,
             largest: format!("{} MB", LARGEST_BYTES / (1024 * 1024)),
             activity: activity
-                .map(|entries| entries.into_iter().map(|e| EntryView::new(e, now)).collect())
+                .map(|entries| {
+                    entries
+                        .into_iter()
+                        .map(|e| EntryView::new(e, now))
+                        .collect()
+                })
                 .map_err(|failure| unavailable(&failure)),
         }
     }

@@ -145,12 +145,6 @@ impl Problem {
         .caused_by(source)
     }
 
-    /// The page's status.
-    #[cfg(test)]
-    pub(crate) fn status(&self) -> StatusCode {
-        self.status
-    }
-
     fn log(&self) {
         let cause = self
             .source

@@ -69,21 +69,22 @@ fn counts(report: &AccessReport) -> String {
 }
 
 /// The rows of all reports, in the order of the first that has them.
-pub(super) fn groups(
-    reports: &[Option<&AccessReport>],
-    model: Option<&AccessModel>,
-) -> Vec<Group> {
+pub(super) fn groups(reports: &[Option<&AccessReport>], model: Option<&AccessModel>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for cell in reports.iter().flatten().flat_map(|report| &report.cells) {
         let (root, resource) = cell
             .resource
             .split_once('/')
             .unwrap_or((cell.resource.as_str(), ""));
-        let group = position_or(&mut groups, |group| group.root == root, || Group {
-            name: name(root),
-            root: root.to_owned(),
-            rows: Vec::new(),
-        });
+        let group = position_or(
+            &mut groups,
+            |group| group.root == root,
+            || Group {
+                name: name(root),
+                root: root.to_owned(),
+                rows: Vec::new(),
+            },
+        );
         let is_row = |row: &Row| row.resource == resource && row.action == cell.action;
         position_or(&mut group.rows, is_row, || Row {
             resource: resource.to_owned(),
@@ -218,7 +219,10 @@ mod tests {
         let groups = groups(&[Some(&own), None], None);
         let column = Column::new("backend", Err("the backend is away"));
 
-        assert_eq!(groups.iter().map(|group| group.rows.len()).sum::<usize>(), own.cells.len());
+        assert_eq!(
+            groups.iter().map(|group| group.rows.len()).sum::<usize>(),
+            own.cells.len()
+        );
         assert!(cell(&groups, "vault", " list")[1].is_none());
         assert_eq!(column.summary, "the backend is away");
     }
