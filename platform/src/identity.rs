@@ -64,9 +64,12 @@ impl IdentitySettings {
         .filter(|name| reader.peek(name).is_none())
         .collect();
         if !missing.is_empty() {
-            let verb = if missing.len() == 1 { "is" } else { "are" };
+            let (verb, them) = match missing.len() {
+                1 => ("is", "it"),
+                _ => ("are", "them"),
+            };
             return reader.problem(format!(
-                "{} {verb} not set (the webhook of workload identity sets it: is the pod labelled \
+                "{} {verb} not set (the webhook of workload identity sets {them}: is the pod labelled \
                  azure.workload.identity/use: \"true\", and does its service account have the \
                  annotation azure.workload.identity/client-id?)",
                 missing.join(", ")
@@ -257,7 +260,7 @@ pub(crate) mod tests {
         assert_eq!(
             error,
             "AZURE_CLIENT_ID, AZURE_FEDERATED_TOKEN_FILE are not set (the webhook of workload \
-             identity sets it: is the pod labelled azure.workload.identity/use: \"true\", and does \
+             identity sets them: is the pod labelled azure.workload.identity/use: \"true\", and does \
              its service account have the annotation azure.workload.identity/client-id?)"
         );
     }

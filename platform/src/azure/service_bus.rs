@@ -85,6 +85,7 @@ fn codes(kind: &ServiceBusErrorKind) -> (Option<u16>, Option<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::azure::tests::Unasked;
 
     #[test]
     fn a_missing_claim_is_named_behind_the_condition() {
@@ -121,26 +122,12 @@ mod tests {
             attachment_jobs: "attachment-jobs".to_owned(),
             custom_endpoint: Some("nowhere:port".to_owned()),
         };
-        let credential: Arc<dyn TokenCredential> = Arc::new(NoToken);
+        let credential: Arc<dyn TokenCredential> = Arc::new(Unasked);
 
         let failure = connect(&bus, &credential).expect_err("no port");
 
         assert_eq!(failure.service, Service::ServiceBus);
         assert!(!failure.is_transient());
         assert!(failure.message.contains("nowhere"), "{}", failure.message);
-    }
-
-    #[derive(Debug)]
-    struct NoToken;
-
-    #[async_trait::async_trait]
-    impl TokenCredential for NoToken {
-        async fn get_token(
-            &self,
-            _: &[&str],
-            _: Option<azure_core::credentials::TokenRequestOptions<'_>>,
-        ) -> azure_core::Result<azure_core::credentials::AccessToken> {
-            panic!("nothing is sent while the clients are built")
-        }
     }
 }

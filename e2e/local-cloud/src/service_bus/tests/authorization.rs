@@ -60,9 +60,9 @@ async fn a_link_without_a_token_for_its_entity_is_refused() {
 #[tokio::test]
 async fn a_missing_queue_is_not_found_by_who_might_use_it() {
     let cloud = Cloud::new();
-    let mut grant = cloud.grant("frontend", "Azure Service Bus Data Sender", JOBS);
-    grant.scope = crate::model::Scope::new(["bus"]);
-    cloud.fixture.gate.grant(grant).unwrap();
+    let mut everywhere = grant("frontend", "Azure Service Bus Data Sender", JOBS);
+    everywhere.scope = crate::model::Scope::new(["bus"]);
+    cloud.fixture.gate.grant(everywhere).unwrap();
     let mut frontend = cloud.connect_as("frontend", &["missing"]).await;
 
     let (condition, text) = frontend.sender("missing").await.unwrap_err().refusal();
@@ -172,8 +172,8 @@ async fn an_open_link_outlives_its_role_until_the_token_is_renewed() {
     let mut frontend = cloud.connect_as("frontend", &[JOBS]).await;
     let mut sender = frontend.sender(JOBS).await.unwrap();
 
-    let grant = cloud.grant("frontend", "Azure Service Bus Data Sender", JOBS);
-    assert!(cloud.fixture.gate.revoke(&grant));
+    let sender_role = grant("frontend", "Azure Service Bus Data Sender", JOBS);
+    assert!(cloud.fixture.gate.revoke(&sender_role));
 
     // The open link goes on; a new one is refused at once.
     send(&mut sender, "id-1", "x").await;
@@ -192,7 +192,7 @@ async fn an_open_link_outlives_its_role_until_the_token_is_renewed() {
     assert_eq!(condition, "amqp:unauthorized-access");
     assert!(text.starts_with(&unauthorized("Send", JOBS)), "{text}");
 
-    cloud.fixture.gate.grant(grant).unwrap();
+    cloud.fixture.gate.grant(sender_role).unwrap();
     let mut sender = frontend.sender(JOBS).await.unwrap();
     send(&mut sender, "id-3", "x").await;
 }
@@ -215,14 +215,15 @@ async fn a_renewed_token_keeps_the_links_open() {
 async fn a_held_operation_stops_only_its_own_link() {
     let cloud = Cloud::new();
     let mut frontend = cloud.connect_as("frontend", &[JOBS]).await;
-    let mut held = frontend.sender(JOBS).await.unwrap();
+    let mut stopped = frontend.sender(JOBS).await.unwrap();
     let mut free = frontend.sender(JOBS).await.unwrap();
     let hold = cloud.fixture.holds.arm(Matcher {
         operation: Some("Send".to_owned()),
         ..Matcher::default()
     });
 
-    let sending = tokio::spawn(async move { held.send(message("id-1", "held")).await.map(|_| ()) });
+    let sending =
+        tokio::spawn(async move { stopped.send(message("id-1", "held")).await.map(|_| ()) });
     eventually(
         || cloud.fixture.holds.state(hold),
         |state| *state == Some(State::Holding),

@@ -15,7 +15,7 @@ use fe2o3_amqp::{
             AmqpValue, ApplicationProperties, Body, Message, MessageId, Outcome, Properties,
             Source, Target, annotations::AnnotationKey,
         },
-        primitives::{OrderedMap, SimpleValue, Symbol},
+        primitives::{SimpleValue, Symbol},
     },
 };
 use serde_amqp::{Value, described::Described, descriptor::Descriptor};
@@ -73,7 +73,7 @@ impl Cloud {
     /// A connection without any token.
     pub(super) async fn connect(&self) -> Client {
         let (stream, wire) = self.stream();
-        within("opening a connection", async {
+        let opening = async {
             let mut connection = Connection::builder()
                 .container_id("test")
                 .hostname(HOST)
@@ -91,8 +91,9 @@ impl Cloud {
                 cbs,
                 wire,
             }
-        })
-        .await
+        };
+        // fe2o3-amqp's futures are large.
+        within("opening a connection", Box::pin(opening)).await
     }
 
     /// A connection with the identity's token for these entities.
@@ -106,14 +107,6 @@ impl Cloud {
 
     pub(super) fn token(&self, identity: &str) -> String {
         self.fixture.token(identity, AUDIENCE)
-    }
-
-    pub(super) fn grant(&self, identity: &str, role: &str, queue: &str) -> Grant {
-        Grant {
-            identity: identity.to_owned(),
-            role: role.to_owned(),
-            scope: Scope::new(["bus", "queues", queue]),
-        }
     }
 
     pub(super) fn advance(&self, seconds: u64) {
@@ -276,13 +269,15 @@ impl Requests {
     }
 
     /// An operation of `$management`: status, condition and body.
-    pub(super) async fn manage<const N: usize>(
+    pub(super) async fn manage(
         &mut self,
         operation: &str,
-        body: [(&str, Value); N],
+        body: &[(&str, Value)],
     ) -> (i32, Option<String>, Value) {
-        let body = body.map(|(name, value)| (Value::from(name), value));
-        let body = Value::Map(OrderedMap::from_iter(body));
+        let body = body
+            .iter()
+            .map(|(name, value)| (Value::from(*name), value.clone()));
+        let body = Value::Map(body.collect());
         let answer = self.ask(&[("operation", operation)], body).await;
         let condition = answer
             .property("errorCondition")
@@ -318,6 +313,15 @@ impl Answer {
             Some(SimpleValue::String(text)) => text.clone(),
             other => panic!("{name} is {other:?}"),
         }
+    }
+}
+
+/// A role on a queue.
+pub(super) fn grant(identity: &str, role: &str, queue: &str) -> Grant {
+    Grant {
+        identity: identity.to_owned(),
+        role: role.to_owned(),
+        scope: Scope::new(["bus", "queues", queue]),
     }
 }
 
@@ -424,10 +428,9 @@ pub(super) fn session_source(queue: &str) -> Source {
 
 /// Ten seconds are far more than anything here takes.
 pub(super) async fn within<F: Future>(what: &str, future: F) -> F::Output {
-    match tokio::time::timeout(Duration::from_secs(10), future).await {
-        Ok(output) => output,
-        Err(_elapsed) => panic!("{what} takes more than ten seconds"),
-    }
+    tokio::time::timeout(Duration::from_secs(10), future)
+        .await
+        .unwrap_or_else(|elapsed| panic!("{what}: {elapsed} after ten seconds"))
 }
 
 /// Waits until `look` finds what it wants; else panics with what it last saw.

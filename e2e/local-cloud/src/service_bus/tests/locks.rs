@@ -5,9 +5,9 @@ use uuid::Uuid;
 
 use super::client::*;
 
-fn tokens(token: Uuid) -> [(&'static str, Value); 1] {
+fn tokens(token: Uuid) -> (&'static str, Value) {
     let token = Value::Uuid(token.into_bytes().into());
-    [("lock-tokens", Value::Array(Array::from(vec![token])))]
+    ("lock-tokens", Value::Array(Array::from(vec![token])))
 }
 
 #[tokio::test]
@@ -59,11 +59,11 @@ async fn a_renewed_lock_lasts_longer() {
     let mut receiver = worker.receiver(JOBS, 1).await.unwrap();
     let delivery = receive(&mut receiver).await;
     let mut management = worker.management(JOBS).await;
-    let renewal = tokens(lock_token(&delivery));
+    let renewal = [tokens(lock_token(&delivery))];
 
     cloud.advance(20);
     let (status, condition, body) = management
-        .manage("com.microsoft:renew-lock", renewal.clone())
+        .manage("com.microsoft:renew-lock", &renewal)
         .await;
     assert_eq!((status, condition), (200, None));
     let Value::Map(body) = body else {
@@ -75,7 +75,9 @@ async fn a_renewed_lock_lasts_longer() {
         "{expirations:?}"
     );
     cloud.advance(20);
-    let (status, condition, _) = management.manage("com.microsoft:renew-lock", renewal).await;
+    let (status, condition, _) = management
+        .manage("com.microsoft:renew-lock", &renewal)
+        .await;
 
     assert_eq!((status, condition), (200, None));
 }
@@ -93,20 +95,13 @@ async fn a_lost_lock_is_answered_410_with_message_lock_lost() {
     let lost = Some("com.microsoft:message-lock-lost".to_owned());
 
     cloud.advance(30);
-    let completed = [("disposition-status", Value::from("completed"))];
-    let [tokens] = tokens(lock_token(&delivery));
-    let [completed] = completed;
+    let completed = ("disposition-status", Value::from("completed"));
+    let tokens = tokens(lock_token(&delivery));
     for (operation, arguments) in [
         ("com.microsoft:renew-lock", vec![tokens.clone()]),
         ("com.microsoft:update-disposition", vec![completed, tokens]),
     ] {
-        let (status, condition, _) = match <[_; 1]>::try_from(arguments.clone()) {
-            Ok(arguments) => management.manage(operation, arguments).await,
-            Err(_) => {
-                let arguments = <[_; 2]>::try_from(arguments).unwrap();
-                management.manage(operation, arguments).await
-            }
-        };
+        let (status, condition, _) = management.manage(operation, &arguments).await;
         assert_eq!((status, condition), (410, lost.clone()), "{operation}");
     }
 }
@@ -122,10 +117,12 @@ async fn a_message_is_completed_through_management() {
     let delivery = receive(&mut receiver).await;
     let mut management = worker.management(JOBS).await;
 
-    let [tokens] = tokens(lock_token(&delivery));
-    let arguments = [("disposition-status", Value::from("completed")), tokens];
+    let arguments = [
+        ("disposition-status", Value::from("completed")),
+        tokens(lock_token(&delivery)),
+    ];
     let (status, condition, _) = management
-        .manage("com.microsoft:update-disposition", arguments)
+        .manage("com.microsoft:update-disposition", &arguments)
         .await;
 
     assert_eq!((status, condition), (200, None));
@@ -184,7 +181,7 @@ async fn peeking_shows_locked_messages_without_a_lock_of_its_own() {
     };
 
     let operation = "com.microsoft:peek-message";
-    let (status, _, body) = management.manage(operation, peek(0)).await;
+    let (status, _, body) = management.manage(operation, &peek(0)).await;
     assert_eq!(status, 200);
     let Value::Map(body) = body else {
         panic!("the body is {body:?}");
@@ -193,7 +190,7 @@ async fn peeking_shows_locked_messages_without_a_lock_of_its_own() {
         panic!("the body is {body:?}");
     };
     assert_eq!(messages.len(), 2);
-    assert_eq!(management.manage(operation, peek(3)).await.0, 204);
+    assert_eq!(management.manage(operation, &peek(3)).await.0, 204);
     assert_eq!(cloud.bus.digest(), before);
 }
 
@@ -203,8 +200,8 @@ async fn another_management_operation_is_answered_501_by_name() {
     let mut worker = cloud.connect_as("worker", &[JOBS]).await;
     let mut management = worker.management(JOBS).await;
 
-    let properties = [("operation", "com.microsoft:schedule-message")];
-    let (status, condition, _) = management.manage(properties[0].1, []).await;
+    let operation = "com.microsoft:schedule-message";
+    let (status, condition, _) = management.manage(operation, &[]).await;
 
     assert_eq!(
         (status, condition.as_deref()),

@@ -79,14 +79,14 @@ async fn messages_come_in_the_order_in_which_they_were_sent() {
         send(&mut sender, text, text).await;
     }
     let mut receiver = worker.receiver(JOBS, 1500).await.unwrap();
-    let mut received = Vec::new();
-    while received.len() < sent.len() {
+    let mut texts = Vec::new();
+    while texts.len() < sent.len() {
         let delivery = receive(&mut receiver).await;
-        received.push(text(&delivery).to_owned());
+        texts.push(text(&delivery).to_owned());
         receiver.accept(&delivery).await.unwrap();
     }
 
-    assert_eq!(received, sent);
+    assert_eq!(texts, sent);
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn an_abandoned_message_comes_back_with_a_higher_delivery_count() {
 
     let first = receive(&mut receiver).await;
     let mut changes = OrderedMap::new();
-    changes.insert(Symbol::from("tried").into(), Value::from("once"));
+    changes.insert(Symbol::from("tried"), Value::from("once"));
     let modified = Modified {
         delivery_failed: Some(true),
         undeliverable_here: None,
@@ -339,8 +339,8 @@ async fn a_body_of_any_kind_is_kept() {
     let mut receiver = worker.receiver(JOBS, 1).await.unwrap();
 
     let delivery = receive(&mut receiver).await;
-    let Body::Data(received) = delivery.body() else {
+    let Body::Data(sections) = delivery.body() else {
         panic!("the body is {:?}", delivery.body());
     };
-    assert_eq!(received.iter().collect::<Vec<_>>(), [&data(), &data()]);
+    assert_eq!(sections.iter().collect::<Vec<_>>(), [&data(), &data()]);
 }

@@ -1,6 +1,8 @@
 //! The wire itself: what a well-behaved client never sends, and what its engine
 //! does not show.
 
+use std::{sync::Arc, time::Duration};
+
 use bytes::{Bytes, BytesMut};
 use serde_amqp::Value;
 use serde_bytes::ByteBuf;
@@ -12,6 +14,7 @@ use tokio::{
 use super::client::*;
 use crate::service_bus::{
     MAX_MESSAGE_SIZE, codec,
+    connection::Connection,
     frame::{self, FrameType},
     message::{Map, Plain},
     outcome,
@@ -27,7 +30,7 @@ const RECEIVE_HANDLE: u32 = 3;
 struct Raw {
     stream: DuplexStream,
     input: BytesMut,
-    served: JoinHandle<()>,
+    broker: JoinHandle<()>,
     /// Everything that was sent.
     sent: Vec<u8>,
 }
@@ -35,17 +38,17 @@ struct Raw {
 impl Raw {
     fn new(cloud: &Cloud) -> Self {
         let (stream, server) = tokio::io::duplex(1 << 20);
-        let served = tokio::spawn(std::sync::Arc::clone(&cloud.bus).serve(server));
+        let broker = tokio::spawn(Arc::clone(&cloud.bus).serve(server));
         Self {
             stream,
             input: BytesMut::new(),
-            served,
+            broker,
             sent: Vec::new(),
         }
     }
 
-    /// Up to an open session on channel 0.
-    async fn open(cloud: &Cloud) -> Self {
+    /// Up to an answered open.
+    async fn connect(cloud: &Cloud, idle_time_out: u32) -> Self {
         let mut raw = Self::new(cloud);
         raw.send_bytes(SASL).await;
         assert_eq!(raw.bytes(8).await, SASL);
@@ -55,9 +58,15 @@ impl Raw {
         assert_eq!(raw.performative().await, (0x44, 2));
         raw.send_bytes(AMQP).await;
         assert_eq!(raw.bytes(8).await, AMQP);
-        raw.send_amqp(&performatives::open("raw", 65_536, 1, 0))
-            .await;
+        let open = performatives::open("raw", 65_536, 1, idle_time_out);
+        raw.send_amqp(&open).await;
         assert_eq!(raw.performative().await, (0x10, 10));
+        raw
+    }
+
+    /// Up to an open session on channel 0.
+    async fn open(cloud: &Cloud) -> Self {
+        let mut raw = Self::connect(cloud, 0).await;
         raw.send_amqp(&performatives::begin(0, 5_000, 255)).await;
         assert_eq!(raw.performative().await, (0x11, 8));
         raw
@@ -210,7 +219,7 @@ impl Raw {
             .await
             .unwrap();
         drop(self.stream);
-        within("the broker's end", self.served)
+        within("the broker's end", self.broker)
             .await
             .expect("it has not panicked");
         rest
@@ -331,14 +340,9 @@ async fn a_transfer_without_credit_ends_the_link() {
 
 #[tokio::test]
 async fn what_is_not_amqp_closes_the_connection_with_an_error() {
-    let handshaken = |bytes: &[u8]| {
-        [
-            b"\x00\x00\x00",
-            &[bytes.len() as u8 + 8][..],
-            b"\x02\x00\x00\x00",
-            bytes,
-        ]
-        .concat()
+    let framed = |performative: &[u8]| {
+        let size = u32::try_from(performative.len() + 8).unwrap();
+        [&size.to_be_bytes(), &b"\x02\x00\x00\x00"[..], performative].concat()
     };
     for (bytes, condition, text) in [
         (
@@ -352,17 +356,22 @@ async fn what_is_not_amqp_closes_the_connection_with_an_error() {
             "a SASL frame after SASL has ended",
         ),
         (
-            handshaken(b"\x40"),
+            framed(b"\x40"),
             "amqp:decode-error",
             "a described value is expected",
         ),
         (
-            handshaken(b"\x00\x53\x12\xc0\xff\x01"),
+            framed(b"\x00\x53\x12\xc0\xff\x01"),
             "amqp:decode-error",
             "the data ends inside a value",
         ),
         (
-            handshaken(b"\x00\x53\x10\x45"),
+            framed(b"\x00\x53\x12\xc0\x0a\x03\xa1\x01l\x70\x00\x00\x01\x00\x42"),
+            "amqp:not-allowed",
+            "the handle exceeds handle-max",
+        ),
+        (
+            framed(b"\x00\x53\x10\x45"),
             "amqp:not-allowed",
             "a second open",
         ),
@@ -407,6 +416,76 @@ async fn a_wrong_beginning_is_answered_with_what_is_spoken_here() {
             String::from_utf8_lossy(&answered)
         );
     }
+}
+
+#[tokio::test]
+async fn a_patient_client_hears_nothing_an_impatient_one_a_heartbeat() {
+    let cloud = Cloud::new();
+    for (idle_time_out, period) in [
+        (None, None),
+        (Some(0), None),
+        (Some(900), Some(300)),
+        (Some(60_000), Some(15_000)),
+    ] {
+        let (outputs, _) = tokio::sync::mpsc::channel(1);
+        let mut connection = Connection::new(Arc::clone(&cloud.bus), true, outputs);
+        let mut input = BytesMut::from(SASL);
+        let init = full_length(0x41, 3, [codec::symbol("ANONYMOUS")]);
+        frame::put_frame(&mut input, FrameType::Sasl, 0, &init, &[]);
+        input.extend_from_slice(AMQP);
+        connection.receive(&mut input);
+        let before = connection.out.len();
+        connection.write_heartbeat();
+        assert_eq!(connection.out.len(), before, "a heartbeat before open");
+
+        let mut open = vec![Value::from("raw"), Value::Null, Value::Null, Value::Null];
+        open.push(idle_time_out.map_or(Value::Null, Value::Uint));
+        frame::put_frame(
+            &mut input,
+            FrameType::Amqp,
+            0,
+            &full_length(0x10, 10, open),
+            &[],
+        );
+        connection.receive(&mut input);
+
+        assert_eq!(connection.heartbeat(), period.map(Duration::from_millis));
+        let before = connection.out.len();
+        connection.write_heartbeat();
+        assert_eq!(connection.out.len(), before + 8);
+    }
+}
+
+#[tokio::test]
+async fn a_heartbeat_comes_without_being_asked_again() {
+    let cloud = Cloud::new();
+    let mut raw = Raw::connect(&cloud, 300).await;
+
+    assert!(raw.frame().await.is_empty());
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_closed_at_once() {
+    let cloud = Cloud::new();
+    let all = u32::try_from(crate::service_bus::MAX_CONNECTIONS).unwrap();
+    let _connections = cloud.bus.connections.try_acquire_many(all).unwrap();
+
+    let mut raw = Raw::connect(&cloud, 0).await;
+
+    let (condition, _) = raw.error(0x18).await;
+    assert_eq!(condition, "amqp:resource-limit-exceeded");
+}
+
+#[tokio::test]
+async fn another_namespace_is_not_served() {
+    let cloud = Cloud::new();
+    let mut client = cloud.connect().await;
+    let token = cloud.token("frontend");
+
+    let name = format!("sb://otherbus.servicebus.windows.net/{JOBS}");
+    let (status, text) = client.put(&token, "jwt", &name).await;
+
+    assert_eq!(status, 404, "{text}");
 }
 
 #[tokio::test]
