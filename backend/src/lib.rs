@@ -55,7 +55,7 @@ struct Arguments {
     role: Role,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 enum Role {
     /// Serve the API to the frontend, and send the outbox's events.
     Api,
@@ -180,4 +180,37 @@ fn say(said: &clap::Error) -> ExitCode {
         return ExitCode::FAILURE;
     }
     u8::try_from(said.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::error::ErrorKind;
+
+    #[test]
+    fn the_program_is_told_its_role() {
+        for (argument, role) in [("api", Role::Api), ("worker", Role::Worker)] {
+            let arguments = Arguments::try_parse_from(["backend", argument]).expect("a role");
+            assert_eq!(arguments.role, role);
+        }
+    }
+
+    #[test]
+    fn without_a_role_the_roles_are_listed() {
+        let said = Arguments::try_parse_from(["backend"]).expect_err("no role");
+
+        assert_eq!(
+            said.kind(),
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+        );
+        assert!(said.to_string().contains("Serve the API"), "{said}");
+    }
+
+    #[test]
+    fn a_wrong_role_is_a_wrong_argument() {
+        let said = Arguments::try_parse_from(["backend", "web"]).expect_err("no such role");
+
+        assert_eq!(said.kind(), ErrorKind::InvalidSubcommand);
+        assert_eq!(said.exit_code(), 2);
+    }
 }

@@ -136,7 +136,7 @@ impl Relay {
         futures::stream::iter(unsent.into_iter().map(Ok))
             .try_for_each_concurrent(AT_ONCE, |event| async move { self.relay(&event).await })
             .await?;
-        tracing::info!(count, "swept {count} events out of the outbox");
+        tracing::info!(count, "swept the outbox");
         Ok(())
     }
 

@@ -81,10 +81,10 @@ impl Store {
     /// The todos of a list that are not deleted, the newest first.
     // Identity backend, Cosmos DB Built-in Data Contributor on container todos.
     pub(crate) async fn todos(&self, list: &ListId) -> Result<Vec<Versioned<Todo>>, StoreError> {
-        let query = Query::from(
+        let query = Query::from(format!(
             "SELECT * FROM c WHERE c.listId = @list AND c.kind = 'todo' AND c.deleted = false \
-             ORDER BY c.createdAt DESC OFFSET 0 LIMIT 200",
-        )
+             ORDER BY c.createdAt DESC OFFSET 0 LIMIT {MOST_TODOS}"
+        ))
         .with_parameter("@list", list.as_str())
         .map_err(StoreError::during("ask for the todos of a list"))?;
         let stored = self
@@ -96,10 +96,10 @@ impl Store {
     /// The attachments of a list, the newest first.
     // Identity backend, Cosmos DB Built-in Data Contributor on container todos.
     pub(crate) async fn attachments(&self, list: &ListId) -> Result<Vec<Attachment>, StoreError> {
-        let query = Query::from(
+        let query = Query::from(format!(
             "SELECT * FROM c WHERE c.listId = @list AND c.kind = 'attachment' \
-             ORDER BY c.createdAt DESC OFFSET 0 LIMIT 1000",
-        )
+             ORDER BY c.createdAt DESC OFFSET 0 LIMIT {MOST_ATTACHMENTS}"
+        ))
         .with_parameter("@list", list.as_str())
         .map_err(StoreError::during("ask for the attachments of a list"))?;
         let stored = self

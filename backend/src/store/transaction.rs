@@ -79,7 +79,7 @@ impl Store {
                     event: None,
                 }));
             }
-            (Outcome::Unchanged, None) => return Err(StoreError::NotThere("subject")),
+            (Outcome::Unchanged, None) => return Err(StoreError::NotThere("document")),
         };
         let counted = self.list(list).await?;
         let (list_etag, counted) = match counted {

@@ -55,6 +55,7 @@ impl<H: Handler> Consumer<H> {
         let mut wait = Duration::ZERO;
         loop {
             let received = tokio::select! {
+                biased;
                 () = shutdown.requested() => break,
                 received = self.receiver.receive_message(wait) => received,
             };

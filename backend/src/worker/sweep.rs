@@ -183,10 +183,15 @@ impl Blob {
         let properties = item.properties?;
         Some(Self {
             name: item.name?,
-            etag: properties.etag?,
+            etag: quoted(properties.etag?.as_ref()),
             last_modified: properties.last_modified?,
         })
     }
+}
+
+/// A list has `ETag`s without the quotes that conditions want.
+fn quoted(etag: &str) -> Etag {
+    Etag::from(format!("\"{}\"", etag.trim_matches('"')))
 }
 
 /// The attachment that a blob's name names: `{list}/{attachment}`.
@@ -209,6 +214,13 @@ mod tests {
         let owner = owner(&attachment.blob_name());
 
         assert_eq!(owner, Some((attachment.list, attachment.id)));
+    }
+
+    #[test]
+    fn a_version_is_quoted_once() {
+        for etag in ["0x8DF49BA8256E853", "\"0x8DF49BA8256E853\""] {
+            assert_eq!(quoted(etag).to_string(), "\"0x8DF49BA8256E853\"");
+        }
     }
 
     #[test]
