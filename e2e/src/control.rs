@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use local_cloud::audit::Record;
 use local_cloud::control::GrantBody;
 use local_cloud::holds::{Matcher, State};
-use local_cloud::{Endpoints, RunningPod};
+use local_cloud::{Endpoints, RunningPod, TokenRequest};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
@@ -139,6 +139,18 @@ impl Control {
             .json(account);
         self.send(request).await?;
         Ok(())
+    }
+
+    /// A service-account token as the cluster signs it, now or at another time.
+    pub async fn sign_token(&self, request: &TokenRequest) -> Result<String> {
+        let response = self
+            .send(self.request(Method::POST, "cluster/tokens").json(request))
+            .await?;
+        let body: Value = response.json().await?;
+        let token = body["token"]
+            .as_str()
+            .context("the control API sends the token")?;
+        Ok(token.to_owned())
     }
 
     /// Creates a pod in the cluster: admission and projected tokens.

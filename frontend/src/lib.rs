@@ -7,9 +7,32 @@
 
 mod settings;
 
+mod id;
+
+mod backend;
+
+mod activity;
+
+mod attachments;
+
+mod grants;
+
+mod pages;
+
+mod same_origin;
+
+mod security_headers;
+
+mod readiness;
+
+#[cfg(test)]
+mod testing;
+
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
+use platform::access::Probe;
 use platform::azure::Clients;
 use platform::health::{self, Readiness};
 use platform::identity::WorkloadIdentity;
@@ -19,6 +42,9 @@ use platform::settings::Vars;
 use platform::telemetry::{self, Inventory};
 use tokio::net::TcpListener;
 
+use crate::attachments::{Attachments, QueuedJobs};
+use crate::backend::Backend;
+use crate::pages::{Access, Pages};
 use crate::settings::Settings;
 
 /// Serves the to-do pages. The settings are variables: see `k8s/base/frontend.yaml`.
@@ -41,12 +67,25 @@ pub fn main(args: impl IntoIterator<Item = String>, vars: &Vars, ends_with: Ends
 }
 
 async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
-    let Settings { pod, listen, .. } = settings;
+    let pod = settings.pod;
     let identity = WorkloadIdentity::connect(pod.identity.clone())?;
-    let _clients = Clients::connect(&pod.estate, identity.credential())?;
-    let readiness = Readiness::new(&shutdown);
+    let clients = Clients::connect(&pod.estate, identity.credential())?;
+    let backend = Backend::new(settings.backend, settings.backend_token_file);
+    let probe = pod
+        .access_probe
+        .then(|| Probe::new(clients.clone(), identity.clone()));
+    let jobs = clients.bus().create_sender(&pod.estate.bus.attachment_jobs);
+    let pages = pages::router(Pages {
+        backend: backend.clone(),
+        feed: Arc::new(clients.clone()),
+        attachments: Attachments::new(Arc::new(clients.clone()), Arc::new(QueuedJobs(jobs))),
+        access: probe.clone().map(|probe| Access {
+            probe,
+            model: settings.access_model_file,
+        }),
+    });
 
-    let listener = TcpListener::bind(listen).await?;
+    let listener = TcpListener::bind(settings.listen).await?;
     let management = TcpListener::bind(pod.management_listen).await?;
     telemetry::inventory(&Inventory {
         pod: "frontend",
@@ -55,7 +94,12 @@ async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
         identity: &pod.identity,
         estate: &pod.estate,
     });
-    let serving = server::serve(listener, axum::Router::new(), &shutdown, pod.drain);
-    server::serve_while(management, health::management(readiness, None), serving).await??;
+
+    let readiness = Readiness::new(&shutdown);
+    let _watching = readiness::watch(&readiness, &clients, &backend);
+    let serving = server::serve(listener, pages, &shutdown, pod.drain);
+    let management_pages = health::management(readiness, probe);
+    server::serve_while(management, management_pages, serving).await??;
+    clients.bus().close().await;
     Ok(())
 }

@@ -9,24 +9,24 @@ use url::Url;
 
 /// The settings of the frontend's pod.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// `LISTEN`: where the pages are served, by default 127.0.0.1:8080.
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// `BACKEND_URL`: the backend's API, http inside of the cluster.
-    pub backend: Url,
+    pub(crate) backend: Url,
     /// `BACKEND_TOKEN_FILE`: this pod's projected token with the backend's
     /// audience. The kubelet rotates it.
-    pub backend_token_file: PathBuf,
+    pub(crate) backend_token_file: PathBuf,
     /// `ACCESS_MODEL_FILE`, optional: the access model, `infra/access.json`, by
     /// which the Access page names the grant behind an allowed cell.
-    pub access_model_file: Option<PathBuf>,
+    pub(crate) access_model_file: Option<PathBuf>,
     /// What every pod is told.
-    pub pod: PodSettings,
+    pub(crate) pod: PodSettings,
 }
 
 impl Settings {
     /// Reads the settings, or tells every problem with them.
-    pub fn read(mut reader: Reader) -> Result<Self, SettingsError> {
+    pub(crate) fn read(mut reader: Reader) -> Result<Self, SettingsError> {
         let listen = pod::listen(&mut reader);
         let backend = reader.cluster_url("BACKEND_URL", "address of the backend's API");
         let backend_token_file = reader.file(

@@ -1,0 +1,233 @@
+//! The Access page: how this pod came to its tokens, step by step, and what it
+//! and the backend may do, as each service answered it.
+
+mod matrix;
+mod steps;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::{Redirect, Response};
+use platform::access::{AccessReport, Probe};
+use platform::telemetry::{error_chain, redact};
+use time::OffsetDateTime;
+
+use super::layout::Layout;
+use super::words::{Milliseconds, moment};
+use super::{Access, Notice, Noticed, Pages, Problem, page};
+use crate::backend::{Backend, BackendFailure};
+use crate::grants::AccessModel;
+use matrix::{Column, Group};
+use steps::{ExchangeView, StepView};
+
+#[derive(Template)]
+#[template(path = "access.html")]
+struct AccessPage {
+    layout: Layout,
+    was_too_soon: bool,
+    identity: IdentityView,
+    steps: Vec<StepView>,
+    exchanges: Vec<ExchangeView>,
+    columns: Vec<Column>,
+    groups: Vec<Group>,
+    /// Why the grants are not named, if they should be.
+    model_problem: Option<String>,
+}
+
+/// Whose steps they are.
+struct IdentityView {
+    pod: String,
+    client_id: String,
+    tenant_id: String,
+    at: String,
+    duration: Milliseconds,
+}
+
+/// Access: identity `frontend`, by the roles that the matrix shows; the backend,
+/// as this pod's service account, for the backend's own report.
+pub(super) async fn show(
+    State(pages): State<Pages>,
+    Noticed(notice): Noticed,
+) -> Result<Response, Problem> {
+    let access = pages.access.ok_or_else(Problem::not_found)?;
+    let (own, backend) = tokio::join!(own_report(&access.probe), backend_report(&pages.backend));
+    let own = own.ok_or_else(Problem::being_probed)?;
+    let model = model(&access).await;
+    let view = AccessPage::new(
+        &own,
+        backend.as_ref().map_err(String::as_str),
+        model.as_ref().map(Option::as_ref).map_err(Clone::clone),
+        notice,
+        OffsetDateTime::now_utc(),
+    );
+    Ok(page(&view))
+}
+
+/// Tries everything again, here and at the backend.
+///
+/// Access: as [`show`].
+pub(super) async fn run(State(pages): State<Pages>) -> Result<Redirect, Problem> {
+    let access = pages.access.ok_or_else(Problem::not_found)?;
+    let (own, backend) = tokio::join!(access.probe.run(), pages.backend.probe_access());
+    if let Err(failure) = backend {
+        // The page shows it: it asks the backend again.
+        let cause = redact(&error_chain(&failure)).into_owned();
+        tracing::info!(cause, "the backend's probe did not run");
+    }
+    Ok(Redirect::to(match own {
+        Ok(_) => "/access",
+        Err(_) => "/access?notice=probed-just-now",
+    }))
+}
+
+/// The last report, or the first. `None` while the first is being made.
+async fn own_report(probe: &Probe) -> Option<AccessReport> {
+    match probe.last() {
+        Some(report) => Some(report),
+        None => probe.run().await.ok(),
+    }
+}
+
+async fn backend_report(backend: &Backend) -> Result<AccessReport, String> {
+    let report = match backend.access().await {
+        Ok(Some(report)) => Ok(report),
+        Ok(None) => backend.probe_access().await,
+        Err(failure) => Err(failure),
+    };
+    report.map_err(|failure| {
+        let told = match &failure {
+            BackendFailure::Refused { refusal, .. } => format!("The backend answered {refusal}"),
+            BackendFailure::Token(_) | BackendFailure::Lost { .. } => failure.to_string(),
+        };
+        let cause = redact(&error_chain(&failure)).into_owned();
+        tracing::warn!(cause, "no access report of the backend");
+        told
+    })
+}
+
+/// The access model, if there is one; or why it cannot be read.
+async fn model(access: &Access) -> Result<Option<AccessModel>, String> {
+    match &access.model {
+        None => Ok(None),
+        Some(path) => AccessModel::read(path)
+            .await
+            .map(Some)
+            .map_err(|error| error_chain(&error)),
+    }
+}
+
+impl AccessPage {
+    /// `backend` is the backend's report, or why there is none.
+    fn new(
+        own: &AccessReport,
+        backend: Result<&AccessReport, &str>,
+        model: Result<Option<&AccessModel>, String>,
+        notice: Option<Notice>,
+        now: OffsetDateTime,
+    ) -> Self {
+        let (model, model_problem) = match model {
+            Ok(model) => (model, None),
+            Err(problem) => (None, Some(problem)),
+        };
+        Self {
+            layout: Layout::new("Access", "access", true),
+            was_too_soon: notice == Some(Notice::ProbedJustNow),
+            identity: IdentityView::new(own),
+            steps: steps::views(&own.steps, now),
+            exchanges: steps::exchanges(&own.exchanges, now),
+            columns: vec![
+                Column::new(&own.pod, Ok(own)),
+                Column::new("backend", backend),
+            ],
+            groups: matrix::groups(&[Some(own), backend.ok()], model),
+            model_problem,
+        }
+    }
+}
+
+impl IdentityView {
+    fn new(report: &AccessReport) -> Self {
+        Self {
+            pod: report.pod.clone(),
+            client_id: report.client_id.clone(),
+            tenant_id: report.tenant_id.clone(),
+            at: moment(report.at),
+            duration: Milliseconds(report.duration_ms),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grants::tests::model;
+    use crate::testing::access_report;
+    use time::macros::datetime;
+
+    const NOW: OffsetDateTime = datetime!(2026-11-23 14:00 UTC);
+
+    fn rendered(own: &AccessReport, backend: Result<&AccessReport, &str>) -> String {
+        let model = model();
+        AccessPage::new(own, backend, Ok(Some(&model)), None, NOW)
+            .render()
+            .expect("a page")
+    }
+
+    #[test]
+    fn the_page_has_five_steps_and_the_matrix_of_both_pods() {
+        let (own, backend) = (access_report("frontend"), access_report("backend"));
+
+        let html = rendered(&own, Ok(&backend));
+
+        assert_eq!(html.matches("<li class=\"step done\">").count(), 5);
+        assert_eq!(html.matches("class=\"matched ").count(), 6);
+        assert_eq!(html.matches("<details class=\"cell ").count(), 44);
+        for part in [
+            "8 allowed, 14 refused",
+            "Azure Service Bus Data Sender",
+            "amqp:unauthorized-access Listen",
+            "system:serviceaccount:todolist:frontend",
+            "bus/queues/attachment-jobs",
+        ] {
+            assert!(html.contains(part), "{part} is not in {html}");
+        }
+    }
+
+    #[test]
+    fn claims_and_the_words_of_services_are_text_and_never_markup() {
+        let evil = "<script>alert(1)</script>";
+        let mut own = access_report("frontend");
+        own.cells[0].detail = evil.to_owned();
+        own.steps[2].summary = evil.to_owned();
+        if let Some(token) = &mut own.steps[0].token {
+            token.claims["kubernetes.io"] = evil.into();
+        }
+
+        let html = rendered(&own, Err(evil));
+
+        assert!(!html.contains("<script"), "{html}");
+        assert_eq!(html.matches("&#60;script&#62;alert(1)").count(), 4);
+    }
+
+    #[test]
+    fn a_page_without_the_backend_says_why() {
+        let html = rendered(&access_report("frontend"), Err("The backend answered 404"));
+
+        assert!(html.contains("The backend answered 404"), "{html}");
+        assert_eq!(html.matches("not known").count(), 22);
+    }
+
+    #[test]
+    fn a_model_that_cannot_be_read_is_told_and_the_rest_is_there() {
+        let own = access_report("frontend");
+
+        let html = AccessPage::new(&own, Ok(&own), Err("no such file".to_owned()), None, NOW)
+            .render()
+            .expect("a page");
+
+        assert!(
+            html.contains("The roles are not named here: no such file"),
+            "{html}"
+        );
+        assert!(!html.contains("no grant of the access model"), "{html}");
+    }
+}

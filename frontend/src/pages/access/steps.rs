@@ -1,0 +1,261 @@
+//! The five steps as boxes, and the exchanges behind the tokens that the pod
+//! holds.
+
+use platform::access::{Step, StepOutcome};
+use platform::identity::{Exchange, ExchangeOutcome, TokenView};
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::super::words::{Milliseconds, deadline, moment};
+
+/// The step that presents the assertion, and the one that compares it with what
+/// is trusted.
+const PRESENTED: u8 = 2;
+const TRUSTED: u8 = 3;
+
+/// What has to be equal in both, byte for byte.
+const MATCHED: [&str; 3] = ["iss", "sub", "aud"];
+
+/// A step as a box.
+pub(super) struct StepView {
+    pub(super) number: u8,
+    pub(super) title: String,
+    /// `done`, `failed` or `not-reached`.
+    pub(super) state: &'static str,
+    pub(super) state_text: &'static str,
+    pub(super) summary: String,
+    pub(super) duration: Option<Milliseconds>,
+    pub(super) values: Vec<Row>,
+    pub(super) token: Option<Decoded>,
+}
+
+/// A name and a value.
+pub(super) struct Row {
+    pub(super) name: String,
+    pub(super) value: String,
+    /// For the three values that have to match: `iss`, `sub` or `aud`.
+    pub(super) matched: Option<&'static str>,
+}
+
+/// A token as JSON, without its signature.
+pub(super) struct Decoded {
+    pub(super) header: String,
+    pub(super) claims: String,
+}
+
+/// An exchange as a row.
+pub(super) struct ExchangeView {
+    pub(super) scope: String,
+    pub(super) at: String,
+    pub(super) duration: Milliseconds,
+    /// `done` or `failed`.
+    pub(super) state: &'static str,
+    pub(super) outcome: String,
+}
+
+pub(super) fn views(steps: &[Step], now: OffsetDateTime) -> Vec<StepView> {
+    steps.iter().map(|step| StepView::new(step, now)).collect()
+}
+
+pub(super) fn exchanges(exchanges: &[Exchange], now: OffsetDateTime) -> Vec<ExchangeView> {
+    exchanges
+        .iter()
+        .map(|exchange| ExchangeView::new(exchange, now))
+        .collect()
+}
+
+impl StepView {
+    fn new(step: &Step, now: OffsetDateTime) -> Self {
+        let (state, state_text) = match step.outcome {
+            StepOutcome::Done => ("done", "done"),
+            StepOutcome::Failed => ("failed", "failed"),
+            StepOutcome::NotReached => ("not-reached", "not reached"),
+        };
+        let compares = step.number == PRESENTED || step.number == TRUSTED;
+        let is_matched = |name: &str| compares && MATCHED.contains(&name);
+        let mut values: Vec<Row> = step
+            .values
+            .iter()
+            .map(|(name, value)| Row::new(name, value, is_matched(name), now))
+            .collect();
+        // What is presented is in the token; it has to stand beside what is
+        // trusted.
+        if step.number == PRESENTED {
+            values.extend(step.token.iter().flat_map(|token| presented(token, now)));
+        }
+        Self {
+            number: step.number,
+            title: step.title.clone(),
+            state,
+            state_text,
+            summary: step.summary.clone(),
+            duration: step.duration_ms.map(Milliseconds),
+            values,
+            token: step.token.as_ref().map(Decoded::new),
+        }
+    }
+}
+
+fn presented(token: &TokenView, now: OffsetDateTime) -> impl Iterator<Item = Row> {
+    MATCHED
+        .into_iter()
+        .filter_map(move |name| Some(Row::new(name, token.claims.get(name)?, true, now)))
+}
+
+impl Row {
+    fn new(name: &str, value: &Value, is_matched: bool, now: OffsetDateTime) -> Self {
+        Self {
+            name: label(name).to_owned(),
+            value: text(name, value, now),
+            matched: MATCHED
+                .into_iter()
+                .find(|matched| is_matched && *matched == name),
+        }
+    }
+}
+
+fn label(name: &str) -> &str {
+    match name {
+        "iss" => "issuer",
+        "sub" => "subject",
+        "aud" => "audience",
+        "exp" => "expires",
+        "oid" => "object id",
+        "tid" => "tenant",
+        "appid" | "client_id" => "client id",
+        other => other,
+    }
+}
+
+fn text(name: &str, value: &Value, now: OffsetDateTime) -> String {
+    match value {
+        Value::Number(seconds) if name == "exp" => seconds
+            .as_i64()
+            .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+            .map_or_else(|| seconds.to_string(), |at| deadline(at, now)),
+        Value::String(text) => match OffsetDateTime::parse(text, &Rfc3339) {
+            Ok(at) if name == "expires" => deadline(at, now),
+            Ok(at) => moment(at),
+            Err(_) => text.clone(),
+        },
+        // Kubernetes writes the one audience as a list.
+        Value::Array(values) if values.len() == 1 => text_of_one(&values[0]),
+        other => other.to_string(),
+    }
+}
+
+fn text_of_one(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
+impl Decoded {
+    fn new(token: &TokenView) -> Self {
+        Self {
+            header: pretty(&token.header),
+            claims: pretty(&token.claims),
+        }
+    }
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
+impl ExchangeView {
+    fn new(exchange: &Exchange, now: OffsetDateTime) -> Self {
+        let (state, outcome) = match &exchange.outcome {
+            ExchangeOutcome::Issued { expires_at, .. } => {
+                ("done", format!("expires {}", deadline(*expires_at, now)))
+            }
+            ExchangeOutcome::Refused { error, .. } => ("failed", error.clone()),
+        };
+        Self {
+            scope: exchange.scope.clone(),
+            at: moment(exchange.at),
+            duration: Milliseconds(exchange.duration_ms),
+            state,
+            outcome,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use time::macros::datetime;
+
+    const NOW: OffsetDateTime = datetime!(2026-11-23 14:00 UTC);
+
+    fn step(number: u8, values: &[(&str, Value)], token: Option<TokenView>) -> StepView {
+        let step = Step {
+            number,
+            title: String::new(),
+            outcome: StepOutcome::Done,
+            summary: String::new(),
+            duration_ms: None,
+            values: values
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone()))
+                .collect(),
+            token,
+        };
+        StepView::new(&step, NOW)
+    }
+
+    fn matched(step: &StepView) -> Vec<(&'static str, &str)> {
+        step.values
+            .iter()
+            .filter_map(|row| Some((row.matched?, row.value.as_str())))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_presented_stands_beside_what_is_trusted() {
+        let claims = json!({ "iss": "https://issuer/", "sub": "system:serviceaccount:a:b",
+            "aud": ["api://AzureADTokenExchange"] });
+        let token = TokenView {
+            header: json!({}),
+            claims: claims.clone(),
+        };
+        let expected = [
+            ("iss", "https://issuer/"),
+            ("sub", "system:serviceaccount:a:b"),
+            ("aud", "api://AzureADTokenExchange"),
+        ];
+
+        let presented = step(2, &[("scope", json!("s"))], Some(token));
+        let trusted = step(
+            3,
+            &["iss", "sub", "aud"].map(|name| (name, claims[name].clone())),
+            None,
+        );
+
+        assert_eq!(matched(&presented), expected);
+        assert_eq!(matched(&trusted), expected);
+    }
+
+    #[test]
+    fn the_claims_of_other_steps_are_not_to_be_matched() {
+        let issued = step(4, &[("iss", json!("https://sts.windows.net/t/"))], None);
+
+        assert_eq!(matched(&issued), []);
+        assert_eq!(issued.values[0].name, "issuer");
+    }
+
+    #[test]
+    fn an_expiry_is_a_time_with_what_is_left() {
+        let exp = NOW.unix_timestamp() + 600;
+
+        let projected = step(1, &[("exp", json!(exp))], None);
+
+        assert_eq!(projected.values[0].name, "expires");
+        assert_eq!(
+            projected.values[0].value,
+            "2026-11-23 14:10:00 UTC (in 10 min)"
+        );
+    }
+}
