@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use local_cloud::audit::Record;
 use local_cloud::control::GrantBody;
 use local_cloud::holds::{Matcher, State};
-use local_cloud::{Endpoints, RunningPod};
+use local_cloud::{Endpoints, RunningPod, TokenRequest};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
@@ -24,7 +24,8 @@ impl Control {
     /// Finds the control API through what the cloud left in its state directory.
     pub fn open(state: &Path, endpoints: &Endpoints) -> Result<Self> {
         let file = state.join("control-token");
-        let token = std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+        let token = std::fs::read_to_string(&file)
+            .with_context(|| format!("{} cannot be read", file.display()))?;
         let client = reqwest::Client::builder()
             .no_proxy()
             .timeout(Duration::from_secs(10))
@@ -38,80 +39,125 @@ impl Control {
 
     /// The audit log after a place; 0 gives all.
     pub async fn audit(&self, after: u64) -> Result<Vec<Record>> {
-        let response = self.send(self.request(Method::GET, &format!("audit?after={after}"))).await?;
+        let response = self
+            .send(self.request(Method::GET, &format!("audit?after={after}")))
+            .await?;
         Ok(response.json().await?)
     }
 
     /// A summary of the state of every resource.
     pub async fn state(&self) -> Result<Value> {
-        Ok(self.send(self.request(Method::GET, "state")).await?.json().await?)
+        Ok(self
+            .send(self.request(Method::GET, "state"))
+            .await?
+            .json()
+            .await?)
     }
 
     /// Adds a role assignment.
     pub async fn grant(&self, grant: &GrantBody) -> Result<()> {
-        self.send(self.request(Method::POST, "grants").json(grant)).await?;
+        self.send(self.request(Method::POST, "grants").json(grant))
+            .await?;
         Ok(())
     }
 
     /// Removes a role assignment.
     pub async fn revoke(&self, grant: &GrantBody) -> Result<()> {
-        self.send(self.request(Method::DELETE, "grants").json(grant)).await?;
+        self.send(self.request(Method::DELETE, "grants").json(grant))
+            .await?;
         Ok(())
     }
 
     /// Moves the cloud's clock forward.
     pub async fn advance(&self, by: Duration) -> Result<()> {
         let body = json!({ "seconds": by.as_secs() });
-        self.send(self.request(Method::POST, "clock/advance").json(&body)).await?;
+        self.send(self.request(Method::POST, "clock/advance").json(&body))
+            .await?;
         Ok(())
     }
 
     /// Holds the next operation that matches; returns the hold's number.
     pub async fn hold(&self, matcher: &Matcher) -> Result<u64> {
-        let response = self.send(self.request(Method::POST, "holds").json(matcher)).await?;
+        let response = self
+            .send(self.request(Method::POST, "holds").json(matcher))
+            .await?;
         let body: Value = response.json().await?;
-        body["hold"].as_u64().context("the control API names the hold")
+        body["hold"]
+            .as_u64()
+            .context("the control API names the hold")
     }
 
     /// Where a hold stands.
     pub async fn hold_state(&self, number: u64) -> Result<State> {
-        let response = self.send(self.request(Method::GET, &format!("holds/{number}"))).await?;
+        let response = self
+            .send(self.request(Method::GET, &format!("holds/{number}")))
+            .await?;
         let body: Value = response.json().await?;
         Ok(serde_json::from_value(body["state"].clone())?)
     }
 
     /// Lets a held operation go on.
     pub async fn release(&self, number: u64) -> Result<()> {
-        self.send(self.request(Method::DELETE, &format!("holds/{number}"))).await?;
+        self.send(self.request(Method::DELETE, &format!("holds/{number}")))
+            .await?;
         Ok(())
     }
 
     /// Adds a version to a secret; returns its id.
     pub async fn add_secret_version(&self, vault: &str, secret: &str) -> Result<String> {
         let path = format!("vaults/{vault}/secrets/{secret}/versions");
-        let body: Value = self.send(self.request(Method::POST, &path)).await?.json().await?;
-        let version = body["version"].as_str().context("the control API names the version")?;
+        let body: Value = self
+            .send(self.request(Method::POST, &path))
+            .await?
+            .json()
+            .await?;
+        let version = body["version"]
+            .as_str()
+            .context("the control API names the version")?;
         Ok(version.to_owned())
     }
 
     /// Enables or disables a version of a secret.
-    pub async fn set_secret_version(&self, vault: &str, secret: &str, version: &str, enabled: bool) -> Result<()> {
+    pub async fn set_secret_version(
+        &self,
+        vault: &str,
+        secret: &str,
+        version: &str,
+        enabled: bool,
+    ) -> Result<()> {
         let path = format!("vaults/{vault}/secrets/{secret}/versions/{version}");
         let body = json!({ "enabled": enabled });
-        self.send(self.request(Method::PUT, &path).json(&body)).await?;
+        self.send(self.request(Method::PUT, &path).json(&body))
+            .await?;
         Ok(())
     }
 
     /// Creates a service account in the cluster.
     pub async fn apply(&self, account: &ServiceAccount) -> Result<()> {
-        let request = self.request(Method::PUT, "cluster/service-accounts").json(account);
+        let request = self
+            .request(Method::PUT, "cluster/service-accounts")
+            .json(account);
         self.send(request).await?;
         Ok(())
     }
 
+    /// A service-account token as the cluster signs it, now or at another time.
+    pub async fn sign_token(&self, request: &TokenRequest) -> Result<String> {
+        let response = self
+            .send(self.request(Method::POST, "cluster/tokens").json(request))
+            .await?;
+        let body: Value = response.json().await?;
+        let token = body["token"]
+            .as_str()
+            .context("the control API sends the token")?;
+        Ok(token.to_owned())
+    }
+
     /// Creates a pod in the cluster: admission and projected tokens.
     pub async fn create_pod(&self, pod: &Pod) -> Result<RunningPod> {
-        let response = self.send(self.request(Method::POST, "cluster/pods").json(pod)).await?;
+        let response = self
+            .send(self.request(Method::POST, "cluster/pods").json(pod))
+            .await?;
         Ok(response.json().await?)
     }
 
@@ -122,13 +168,19 @@ impl Control {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response> {
-        let response = request.send().await.context("the local cloud's control API does not answer")?;
+        let response = request
+            .send()
+            .await
+            .context("the local cloud's control API does not answer")?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
         }
         let url = response.url().clone();
         let body = response.text().await.unwrap_or_default();
-        bail!("the control API answered {status} to {}: {body}", url.path())
+        bail!(
+            "the control API answered {status} to {}: {body}",
+            url.path()
+        )
     }
 }

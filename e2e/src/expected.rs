@@ -32,13 +32,21 @@ pub struct Difference {
 /// Reads the table: the first column holds the action, each further one an
 /// identity, named in the head.
 pub fn parse(text: &str) -> Result<Vec<Cell>> {
-    let mut rows = text.lines().filter(|line| line.starts_with('|')).map(columns);
+    let mut rows = text
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .map(columns);
     let head = rows.next().context("there is no table")?;
     let identities = head.get(1..).unwrap_or_default().to_vec();
     let mut cells = Vec::new();
     for row in rows.skip(1) {
         if row.len() != head.len() {
-            bail!("the row `{}` has {} columns, not {}", row.join(" | "), row.len(), head.len());
+            bail!(
+                "the row `{}` has {} columns, not {}",
+                row.join(" | "),
+                row.len(),
+                head.len()
+            );
         }
         for (identity, outcome) in identities.iter().zip(&row[1..]) {
             cells.push(Cell {
@@ -55,14 +63,18 @@ pub fn parse(text: &str) -> Result<Vec<Cell>> {
 /// the table does not have are differences too.
 pub fn compare(expected: &[Cell], found: &BTreeMap<(String, String), String>) -> Vec<Difference> {
     let wrong = expected.iter().filter_map(|cell| {
-        let found = found.get(&(cell.identity.clone(), cell.action.clone())).cloned();
+        let found = found
+            .get(&(cell.identity.clone(), cell.action.clone()))
+            .cloned();
         (found.as_ref() != Some(&cell.outcome)).then(|| Difference {
             expected: cell.clone(),
             found,
         })
     });
     let unexpected = found.iter().filter_map(|((identity, action), outcome)| {
-        let known = expected.iter().any(|cell| cell.identity == *identity && cell.action == *action);
+        let known = expected
+            .iter()
+            .any(|cell| cell.identity == *identity && cell.action == *action);
         (!known).then(|| Difference {
             expected: Cell {
                 identity: identity.clone(),
@@ -77,14 +89,18 @@ pub fn compare(expected: &[Cell], found: &BTreeMap<(String, String), String>) ->
 
 fn columns(line: &str) -> Vec<String> {
     let inner = line.trim().trim_matches('|');
-    inner.split('|').map(|cell| cell.trim().replace('`', "")).collect()
+    inner
+        .split('|')
+        .map(|cell| cell.trim().replace('`', ""))
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const TABLE: &str = "Text.\n\n| action | a | b |\n|---|---|---|\n| `vault list` | allowed | `403 X` |\n";
+    const TABLE: &str =
+        "Text.\n\n| action | a | b |\n|---|---|---|\n| `vault list` | allowed | `403 X` |\n";
 
     fn found(a: &str, b: &str) -> BTreeMap<(String, String), String> {
         let key = |identity: &str| (identity.to_owned(), "vault list".to_owned());
@@ -107,15 +123,28 @@ mod tests {
         assert_eq!(compare(&expected, &BTreeMap::new()).len(), 2);
 
         let mut more = found("allowed", "403 X");
-        more.insert(("a".to_owned(), "vault set".to_owned()), "allowed".to_owned());
-        assert_eq!(compare(&expected, &more)[0].expected.outcome, "(not in the table)");
+        more.insert(
+            ("a".to_owned(), "vault set".to_owned()),
+            "allowed".to_owned(),
+        );
+        assert_eq!(
+            compare(&expected, &more)[0].expected.outcome,
+            "(not in the table)"
+        );
     }
 
     #[test]
     fn the_repositorys_table_has_enough_of_both() {
         let cells = parse(EXPECTED_ACCESS).expect("a table");
-        let allowed = cells.iter().filter(|cell| cell.outcome == "allowed").count();
+        let allowed = cells
+            .iter()
+            .filter(|cell| cell.outcome == "allowed")
+            .count();
         assert!(allowed >= 10, "{allowed} allowed");
-        assert!(cells.len() - allowed >= 25, "{} denied", cells.len() - allowed);
+        assert!(
+            cells.len() - allowed >= 25,
+            "{} denied",
+            cells.len() - allowed
+        );
     }
 }

@@ -1,2 +1,76 @@
-//! Skeleton.
-fn main() {}
+//! One program for everything: the harness, the local cloud, and, re-executed
+//! with a pod's environment and nothing else, each pod.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use platform::pod::EndsWith;
+use platform::settings::Vars;
+
+#[cfg(not(unix))]
+compile_error!("The harness needs Linux: use WSL2 or the devcontainer on Windows.");
+
+mod cloud;
+mod guard;
+mod up;
+
+/// The to-do workload, the local cloud that it runs on, and both together.
+#[derive(Parser)]
+#[command(name = "e2e", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the whole workload on the local cloud, until Ctrl-C.
+    Up(up::Options),
+    /// Run the local cloud alone, on any access model, until Ctrl-C.
+    Cloud(cloud::Options),
+    /// Be a pod of the workload; what it needs is in the environment.
+    #[command(hide = true)]
+    Pod {
+        /// The program: `frontend` or `backend`.
+        program: PodProgram,
+        /// The container's arguments.
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Run a program that ends when standard input closes.
+    #[command(hide = true)]
+    Guard {
+        /// The executable.
+        program: PathBuf,
+        /// Its arguments.
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum PodProgram {
+    Frontend,
+    Backend,
+}
+
+fn main() -> ExitCode {
+    platform::pod::install_crypto_provider();
+    match Cli::parse().command {
+        Command::Up(options) => up::main(options),
+        Command::Cloud(options) => cloud::main(options),
+        Command::Pod { program, arguments } => {
+            let (name, main): (_, fn(Vec<String>, &Vars, EndsWith) -> ExitCode) = match program {
+                PodProgram::Frontend => ("frontend", frontend::main),
+                PodProgram::Backend => ("backend", backend::main),
+            };
+            let arguments = match program {
+                PodProgram::Frontend => [name.to_owned()].into_iter().chain(arguments).collect(),
+                PodProgram::Backend => arguments,
+            };
+            main(arguments, &Vars::from_process(), EndsWith::SignalsOrStdin)
+        }
+        Command::Guard { program, arguments } => guard::main(&program, &arguments),
+    }
+}

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 /// Where the manifests are, seen from the harness' own sources.
 pub fn default_directory() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../k8s/base")
+    crate::repository().join("k8s/base")
 }
 
 /// The objects of one kustomization.
@@ -70,7 +70,10 @@ impl Manifests {
             .deployments
             .get(deployment)
             .with_context(|| format!("there is no Deployment `{deployment}` in the manifests"))?;
-        let spec = deployment.spec.as_ref().context("the Deployment has no spec")?;
+        let spec = deployment
+            .spec
+            .as_ref()
+            .context("the Deployment has no spec")?;
         let template = spec.template.metadata.clone().unwrap_or_default();
         Ok(Pod {
             metadata: ObjectMeta {
@@ -89,7 +92,9 @@ impl Manifests {
             bail!("{} has to be one document", file.display());
         };
         let kustomization: Kustomization = typed(document, &file)?;
-        let namespace = outer.or(kustomization.namespace.as_deref()).unwrap_or("default");
+        let namespace = outer
+            .or(kustomization.namespace.as_deref())
+            .unwrap_or("default");
         for resource in &kustomization.resources {
             let path = directory.join(resource);
             if path.is_dir() {
@@ -105,7 +110,9 @@ impl Manifests {
             let mut data = BTreeMap::new();
             for file in generated.files {
                 let path = directory.join(&file);
-                let name = file.file_name().context("a ConfigMap's file needs a name")?;
+                let name = file
+                    .file_name()
+                    .context("a ConfigMap's file needs a name")?;
                 data.insert(name.to_string_lossy().into_owned(), read(&path)?);
             }
             self.config_maps.insert(generated.name, data);
@@ -115,7 +122,10 @@ impl Manifests {
 
     fn add(&mut self, document: &Value, file: &Path, namespace: &str) -> Result<()> {
         let kind = document["kind"].as_str().unwrap_or_default();
-        let name = document["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        let name = document["metadata"]["name"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         match kind {
             "ServiceAccount" => {
                 let mut account: ServiceAccount = typed(document, file)?;
@@ -143,12 +153,14 @@ impl Manifests {
 }
 
 fn documents(file: &Path) -> Result<Vec<Value>> {
-    serde_saphyr::from_multiple(&read(file)?).with_context(|| format!("{} is not valid YAML", file.display()))
+    serde_saphyr::from_multiple(&read(file)?)
+        .with_context(|| format!("{} is not valid YAML", file.display()))
 }
 
 fn typed<T: DeserializeOwned>(document: &Value, file: &Path) -> Result<T> {
     let kind = document["kind"].as_str().unwrap_or("document");
-    serde_json::from_value(document.clone()).with_context(|| format!("the {kind} in {} is not valid", file.display()))
+    serde_json::from_value(document.clone())
+        .with_context(|| format!("the {kind} in {} is not valid", file.display()))
 }
 
 fn read(file: &Path) -> Result<String> {

@@ -32,10 +32,18 @@ pub struct Surroundings {
 }
 
 /// The program that plays a container of this pod.
-pub fn program(name: &str, pod: &RunningPod, manifests: &Manifests, surroundings: &Surroundings) -> Result<Program> {
+pub fn program(
+    name: &str,
+    pod: &RunningPod,
+    manifests: &Manifests,
+    surroundings: &Surroundings,
+) -> Result<Program> {
     let spec = pod.pod.spec.as_ref().context("the pod has no spec")?;
     let [container] = &spec.containers[..] else {
-        bail!("the pod `{name}` has {} containers; the harness runs one", spec.containers.len());
+        bail!(
+            "the pod `{name}` has {} containers; the harness runs one",
+            spec.containers.len()
+        );
     };
     let directories = volumes(pod, spec, manifests, &surroundings.volumes)?;
     let mut environment = environment(container, manifests)?;
@@ -49,7 +57,10 @@ pub fn program(name: &str, pod: &RunningPod, manifests: &Manifests, surroundings
         }
     }
     environment.extend(surroundings.overrides.clone());
-    let image = container.image.as_deref().context("the container has no image")?;
+    let image = container
+        .image
+        .as_deref()
+        .context("the container has no image")?;
     let (executable, mut arguments) = command(image)?;
     arguments.extend(container.args.clone().unwrap_or_default());
     Ok(Program {
@@ -71,23 +82,37 @@ fn command(image: &str) -> Result<(PathBuf, Vec<String>)> {
         .with_context(|| format!("the harness has no program for the image `{image}`"))?;
     let own = crate::executable()?;
     let arguments = match crate::binary_directory() {
-        Some(directory) => vec!["guard".to_owned(), directory.join(program).display().to_string()],
+        Some(directory) => vec![
+            "guard".to_owned(),
+            directory.join(program).display().to_string(),
+        ],
         None => vec!["pod".to_owned(), program.to_owned()],
     };
-    Ok((own, arguments.into_iter().chain(["--".to_owned()]).collect()))
+    Ok((
+        own,
+        arguments.into_iter().chain(["--".to_owned()]).collect(),
+    ))
 }
 
 fn environment(container: &Container, manifests: &Manifests) -> Result<BTreeMap<String, String>> {
     let mut environment = BTreeMap::new();
     for source in container.env_from.iter().flatten() {
-        let map = source.config_map_ref.as_ref().context("envFrom is read from ConfigMaps only")?;
+        let map = source
+            .config_map_ref
+            .as_ref()
+            .context("envFrom is read from ConfigMaps only")?;
         let data = manifests
             .config_maps
             .get(&map.name)
             .with_context(|| format!("there is no ConfigMap `{}`", map.name))?;
         environment.extend(data.clone());
     }
-    for EnvVar { name, value, value_from } in container.env.iter().flatten() {
+    for EnvVar {
+        name,
+        value,
+        value_from,
+    } in container.env.iter().flatten()
+    {
         if value_from.is_some() {
             bail!("the variable {name} is set with valueFrom, which the harness does not know");
         }
@@ -98,7 +123,12 @@ fn environment(container: &Container, manifests: &Manifests) -> Result<BTreeMap<
 
 /// Where each volume is: projected ones where kubelet put them, those from
 /// `ConfigMap`s written here.
-fn volumes(pod: &RunningPod, spec: &PodSpec, manifests: &Manifests, root: &Path) -> Result<BTreeMap<String, PathBuf>> {
+fn volumes(
+    pod: &RunningPod,
+    spec: &PodSpec,
+    manifests: &Manifests,
+    root: &Path,
+) -> Result<BTreeMap<String, PathBuf>> {
     let mut directories = pod.volumes.clone();
     for volume in spec.volumes.iter().flatten() {
         let Some(source) = &volume.config_map else {
@@ -118,16 +148,30 @@ fn volumes(pod: &RunningPod, spec: &PodSpec, manifests: &Manifests, root: &Path)
     Ok(directories)
 }
 
-fn on_this_machine(value: &str, container: &Container, directories: &BTreeMap<String, PathBuf>) -> Option<String> {
+fn on_this_machine(
+    value: &str,
+    container: &Container,
+    directories: &BTreeMap<String, PathBuf>,
+) -> Option<String> {
     container.volume_mounts.iter().flatten().find_map(|mount| {
         let below = value.strip_prefix(&mount.mount_path)?.strip_prefix('/')?;
-        Some(directories.get(&mount.name)?.join(below).display().to_string())
+        Some(
+            directories
+                .get(&mount.name)?
+                .join(below)
+                .display()
+                .to_string(),
+        )
     })
 }
 
 fn listen(value: &str, container: &Container, ports: &BTreeMap<i32, u16>) -> Option<String> {
     let port: i32 = value.strip_prefix("0.0.0.0:")?.parse().ok()?;
-    let declared = container.ports.iter().flatten().any(|own| own.container_port == port);
+    let declared = container
+        .ports
+        .iter()
+        .flatten()
+        .any(|own| own.container_port == port);
     let local = ports.get(&port).copied().unwrap_or(0);
     declared.then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, local)).to_string())
 }
@@ -146,14 +190,21 @@ mod tests {
 
     #[test]
     fn a_container_is_told_where_things_are_on_this_machine() {
-        let manifests = Manifests::load(&crate::manifests::default_directory()).expect("k8s/base is valid");
+        let manifests =
+            Manifests::load(&crate::manifests::default_directory()).expect("k8s/base is valid");
         let root = tempfile::tempdir().expect("a directory");
         let pod = RunningPod {
             pod: manifests.pod("frontend", "frontend-0").expect("a pod"),
-            volumes: BTreeMap::from([("backend-token".to_owned(), PathBuf::from("/state/backend-token"))]),
+            volumes: BTreeMap::from([(
+                "backend-token".to_owned(),
+                PathBuf::from("/state/backend-token"),
+            )]),
         };
         let surroundings = Surroundings {
-            services: BTreeMap::from([("backend".to_owned(), SocketAddr::from((Ipv4Addr::LOCALHOST, 4321)))]),
+            services: BTreeMap::from([(
+                "backend".to_owned(),
+                SocketAddr::from((Ipv4Addr::LOCALHOST, 4321)),
+            )]),
             ports: BTreeMap::from([(8080, 8081)]),
             overrides: BTreeMap::new(),
             volumes: root.path().to_owned(),
@@ -168,7 +219,11 @@ mod tests {
         assert_eq!(env("MANAGEMENT_LISTEN"), "127.0.0.1:0");
         assert!(Path::new(env("ACCESS_MODEL_FILE")).exists());
         assert_eq!(env("COSMOS_DATABASE"), "todolist");
-        assert_eq!(program.environment.get("PATH"), None, "nothing of ours leaks into a pod");
+        assert_eq!(
+            program.environment.get("PATH"),
+            None,
+            "nothing of ours leaks into a pod"
+        );
     }
 
     #[test]
@@ -176,7 +231,13 @@ mod tests {
         let container = serde_json::from_value(json!({
             "name": "c", "env": [{ "name": "X", "valueFrom": { "fieldRef": { "fieldPath": "a" } } }]
         }));
-        let refusal = environment(&container.expect("a container"), &Manifests::default()).expect_err("valueFrom");
-        assert!(refusal.to_string().contains("the variable X is set with valueFrom"), "{refusal}");
+        let refusal = environment(&container.expect("a container"), &Manifests::default())
+            .expect_err("valueFrom");
+        assert!(
+            refusal
+                .to_string()
+                .contains("the variable X is set with valueFrom"),
+            "{refusal}"
+        );
     }
 }

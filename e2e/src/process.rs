@@ -58,8 +58,18 @@ impl Process {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("{} does not start: {}", program.name, program.executable.display()))?;
-        let file = tokio::fs::OpenOptions::new().create(true).append(true).open(&log).await?;
+            .with_context(|| {
+                format!(
+                    "{} does not start: {}",
+                    program.name,
+                    program.executable.display()
+                )
+            })?;
+        let file = tokio::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .await?;
         let file = Arc::new(tokio::sync::Mutex::new(file));
         let (said, lines) = watch::channel(Arc::default());
         let said = Arc::new(Mutex::new(said));
@@ -86,7 +96,11 @@ impl Process {
     }
 
     /// Waits for a JSON line of its output that `wanted` takes something from.
-    pub async fn wait_for_line<T>(&mut self, what: &str, wanted: impl Fn(&Value) -> Option<T>) -> Result<T> {
+    pub async fn wait_for_line<T>(
+        &mut self,
+        what: &str,
+        wanted: impl Fn(&Value) -> Option<T>,
+    ) -> Result<T> {
         let mut lines = self.lines.clone();
         let found = async {
             loop {
@@ -101,8 +115,16 @@ impl Process {
         };
         match tokio::time::timeout(Duration::from_secs(30), found).await {
             Ok(Some(found)) => Ok(found),
-            Ok(None) => bail!("{} ended before {what}{}", self.program.name, self.last_lines()),
-            Err(_) => bail!("{} did not get to {what} within 30 s{}", self.program.name, self.last_lines()),
+            Ok(None) => bail!(
+                "{} ended before {what}{}",
+                self.program.name,
+                self.last_lines()
+            ),
+            Err(_) => bail!(
+                "{} did not get to {what} within 30 s{}",
+                self.program.name,
+                self.last_lines()
+            ),
         }
     }
 
@@ -110,7 +132,11 @@ impl Process {
     pub fn check_running(&mut self) -> Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
-            Some(status) => bail!("{} ended ({status}){}", self.program.name, self.last_lines()),
+            Some(status) => bail!(
+                "{} ended ({status}){}",
+                self.program.name,
+                self.last_lines()
+            ),
         }
     }
 
@@ -127,7 +153,10 @@ impl Process {
         if let Ok(ended) = tokio::time::timeout(grace, self.child.wait()).await {
             return Ok(ended?);
         }
-        tracing::warn!(name = self.program.name, "did not end in time and is killed");
+        tracing::warn!(
+            name = self.program.name,
+            "did not end in time and is killed"
+        );
         self.kill().await
     }
 
@@ -142,11 +171,19 @@ impl Process {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
-        format!("\n--- the end of {} ---\n{}", self.log.display(), shown.join("\n"))
+        format!(
+            "\n--- the end of {} ---\n{}",
+            self.log.display(),
+            shown.join("\n")
+        )
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let pid = self
+            .child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(Pid::from_raw);
         // No id: it has ended and was waited for, so the number may be another's.
         if let Some(group) = pid
             && let Err(error) = kill_process_group(group, signal)
@@ -158,7 +195,11 @@ impl Process {
 
 type Said = Arc<Mutex<watch::Sender<Arc<Vec<Value>>>>>;
 
-async fn copy(output: impl AsyncRead + Unpin, file: Arc<tokio::sync::Mutex<File>>, said: Option<Said>) {
+async fn copy(
+    output: impl AsyncRead + Unpin,
+    file: Arc<tokio::sync::Mutex<File>>,
+    said: Option<Said>,
+) {
     let mut lines = BufReader::new(output).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         let mut file = file.lock().await;

@@ -134,7 +134,9 @@ impl Stack {
         for account in &manifests.service_accounts {
             control.apply(account).await?;
         }
-        tell(Event::CloudReady { took: began.elapsed() });
+        tell(Event::CloudReady {
+            took: began.elapsed(),
+        });
         Ok(Self {
             pods: BTreeMap::new(),
             cloud,
@@ -155,20 +157,33 @@ impl Stack {
         let pod = self.manifests.pod(name, &format!("{name}-0"))?;
         let admitted = self.control.create_pod(&pod).await?;
         let spec = pod.spec.unwrap_or_default();
-        let account = spec.service_account_name.unwrap_or_else(|| "default".to_owned());
+        let account = spec
+            .service_account_name
+            .unwrap_or_else(|| "default".to_owned());
         tell(Event::TokenProjected {
             pod: name.to_owned(),
-            subject: format!("system:serviceaccount:{}:{account}", pod.metadata.namespace.unwrap_or_default()),
+            subject: format!(
+                "system:serviceaccount:{}:{account}",
+                pod.metadata.namespace.unwrap_or_default()
+            ),
         });
         let mut ports = BTreeMap::new();
         if name == "frontend" {
             ports.insert(8080, self.options.port);
         }
-        let services = self.pods.iter().filter_map(|(name, pod)| Some((name.clone(), pod.listen?)));
+        let services = self
+            .pods
+            .iter()
+            .filter_map(|(name, pod)| Some((name.clone(), pod.listen?)));
         let surroundings = Surroundings {
             services: services.collect(),
             ports,
-            overrides: self.options.overrides.get(name).cloned().unwrap_or_default(),
+            overrides: self
+                .options
+                .overrides
+                .get(name)
+                .cloned()
+                .unwrap_or_default(),
             volumes: self.directory.path().join("volumes").join(name),
         };
         let program = pod::program(name, &admitted, &self.manifests, &surroundings)?;
@@ -178,12 +193,21 @@ impl Stack {
     async fn launch(&mut self, name: &str, program: Program) -> Result<()> {
         let started = Instant::now();
         let mut process = Process::start(program.clone(), &self.logs()).await?;
-        let inventory = process.wait_for_line("its inventory line", inventory).await?;
-        let address = |field: &str| inventory[field].as_str().and_then(|text| text.parse::<SocketAddr>().ok());
+        let inventory = process
+            .wait_for_line("its inventory line", inventory)
+            .await?;
+        let address = |field: &str| {
+            inventory[field]
+                .as_str()
+                .and_then(|text| text.parse::<SocketAddr>().ok())
+        };
         let listen = address("listen");
-        let management = address("management").context("the inventory names the management address")?;
+        let management =
+            address("management").context("the inventory names the management address")?;
         let bound = [(8080, listen), (9090, Some(management))];
-        let ports = bound.into_iter().filter_map(|(port, at)| Some((port, at?.port())));
+        let ports = bound
+            .into_iter()
+            .filter_map(|(port, at)| Some((port, at?.port())));
         let pod = RunningPod {
             process,
             program,
@@ -211,7 +235,10 @@ impl Stack {
                 Err(error) => error.to_string(),
             };
             if Instant::now() > deadline {
-                bail!("{name} is not ready after {READY_WITHIN:?}: {last}{}", pod.process.last_lines());
+                bail!(
+                    "{name} is not ready after {READY_WITHIN:?}: {last}{}",
+                    pod.process.last_lines()
+                );
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -225,10 +252,15 @@ impl Stack {
 
     /// Starts a killed pod again, on the same ports, and waits until it is ready.
     pub async fn restart_pod(&mut self, name: &str) -> Result<()> {
-        let pod = self.pods.remove(name).with_context(|| format!("there is no pod `{name}`"))?;
+        let pod = self
+            .pods
+            .remove(name)
+            .with_context(|| format!("there is no pod `{name}`"))?;
         let mut program = pod.program;
         for (variable, port) in [("LISTEN", 8080), ("MANAGEMENT_LISTEN", 9090)] {
-            if let (Some(value), Some(port)) = (program.environment.get_mut(variable), pod.ports.get(&port)) {
+            if let (Some(value), Some(port)) =
+                (program.environment.get_mut(variable), pod.ports.get(&port))
+            {
                 *value = SocketAddr::from((Ipv4Addr::LOCALHOST, *port)).to_string();
             }
         }
@@ -246,7 +278,8 @@ impl Stack {
         if !status.is_success() {
             bail!("the access probe of {name} answered {status}: {body}");
         }
-        serde_json::from_str(&body).with_context(|| format!("{name} does not send an access report: {body}"))
+        serde_json::from_str(&body)
+            .with_context(|| format!("{name} does not send an access report: {body}"))
     }
 
     /// Ends everything in order: worker, backend, frontend, cloud.
@@ -265,7 +298,11 @@ impl Stack {
     /// Waits until one of the processes ends by itself, which none should.
     pub async fn any_ended(&mut self) -> anyhow::Error {
         loop {
-            let all = self.pods.values_mut().map(|pod| &mut pod.process).chain([&mut self.cloud]);
+            let all = self
+                .pods
+                .values_mut()
+                .map(|pod| &mut pod.process)
+                .chain([&mut self.cloud]);
             for process in all {
                 if let Err(ended) = process.check_running() {
                     return ended;
@@ -297,7 +334,9 @@ impl Stack {
 
     /// The address of a pod's own port, such as the frontend's pages.
     pub fn address(&self, name: &str) -> Result<SocketAddr> {
-        self.pod(name)?.listen.with_context(|| format!("{name} serves nothing"))
+        self.pod(name)?
+            .listen
+            .with_context(|| format!("{name} serves nothing"))
     }
 
     /// The environment that a pod was started with.
@@ -306,11 +345,15 @@ impl Stack {
     }
 
     fn pod(&self, name: &str) -> Result<&RunningPod> {
-        self.pods.get(name).with_context(|| format!("there is no pod `{name}`"))
+        self.pods
+            .get(name)
+            .with_context(|| format!("there is no pod `{name}`"))
     }
 
     fn pod_mut(&mut self, name: &str) -> Result<&mut RunningPod> {
-        self.pods.get_mut(name).with_context(|| format!("there is no pod `{name}`"))
+        self.pods
+            .get_mut(name)
+            .with_context(|| format!("there is no pod `{name}`"))
     }
 }
 
@@ -323,7 +366,10 @@ async fn cloud_endpoints(cloud: &mut Process, state: &std::path::Path) -> Result
         }
         cloud.check_running()?;
         if Instant::now() > deadline {
-            bail!("the local cloud did not start within 30 s{}", cloud.last_lines());
+            bail!(
+                "the local cloud did not start within 30 s{}",
+                cloud.last_lines()
+            );
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -206,3 +206,40 @@ fn bounded() -> OperationOptions {
         )
         .build()
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::estate::tests::BASE;
+    use crate::settings::{Reader, Vars};
+
+    /// A credential of which nothing is asked.
+    #[derive(Debug)]
+    pub(crate) struct Unasked;
+
+    #[async_trait::async_trait]
+    impl TokenCredential for Unasked {
+        async fn get_token(
+            &self,
+            scopes: &[&str],
+            _: Option<azure_core::credentials::TokenRequestOptions<'_>>,
+        ) -> azure_core::Result<azure_core::credentials::AccessToken> {
+            panic!("a token was asked for: {scopes:?}")
+        }
+    }
+
+    #[tokio::test]
+    async fn building_the_clients_asks_nothing_of_azure() {
+        crate::pod::install_crypto_provider();
+        let mut reader = Reader::new(&Vars::from_pairs(BASE));
+        let estate = Estate::read(&mut reader);
+        let estate = reader.finish(|| estate.get()).expect("the base estate");
+
+        let clients = Clients::connect(&estate, Arc::new(Unasked)).expect("the clients");
+
+        assert_eq!(
+            clients.attachments().url().as_str(),
+            "https://localstorage.blob.core.windows.net/attachments"
+        );
+    }
+}

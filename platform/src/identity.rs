@@ -10,6 +10,7 @@
 //! the mutating webhook of workload identity.
 
 mod exchange;
+mod no_token;
 mod projected;
 mod token_view;
 
@@ -27,8 +28,8 @@ use url::Url;
 use crate::azure::pipeline;
 use crate::settings::{Reader, Value};
 
-pub(crate) use exchange::aadsts_code;
 pub use exchange::{Exchange, ExchangeOutcome};
+pub(crate) use no_token::NoToken;
 pub use projected::ProjectedToken;
 pub use token_view::TokenView;
 
@@ -63,9 +64,12 @@ impl IdentitySettings {
         .filter(|name| reader.peek(name).is_none())
         .collect();
         if !missing.is_empty() {
-            let verb = if missing.len() == 1 { "is" } else { "are" };
+            let (verb, them) = match missing.len() {
+                1 => ("is", "it"),
+                _ => ("are", "them"),
+            };
             return reader.problem(format!(
-                "{} {verb} not set (the webhook of workload identity sets it: is the pod labelled \
+                "{} {verb} not set (the webhook of workload identity sets {them}: is the pod labelled \
                  azure.workload.identity/use: \"true\", and does its service account have the \
                  annotation azure.workload.identity/client-id?)",
                 missing.join(", ")
@@ -217,6 +221,9 @@ fn public_authority() -> Url {
 }
 
 #[cfg(test)]
+pub(crate) use no_token::tests as no_token_tests;
+
+#[cfg(test)]
 pub(crate) mod tests {
     use super::*;
     use crate::settings::Vars;
@@ -253,7 +260,7 @@ pub(crate) mod tests {
         assert_eq!(
             error,
             "AZURE_CLIENT_ID, AZURE_FEDERATED_TOKEN_FILE are not set (the webhook of workload \
-             identity sets it: is the pod labelled azure.workload.identity/use: \"true\", and does \
+             identity sets them: is the pod labelled azure.workload.identity/use: \"true\", and does \
              its service account have the annotation azure.workload.identity/client-id?)"
         );
     }

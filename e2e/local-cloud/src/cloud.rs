@@ -13,9 +13,11 @@ use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::audit::Audit;
+use crate::blob::Blob;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, issuer};
 use crate::control::{self, Control};
+use crate::cosmos::Cosmos;
 use crate::entra::Entra;
 use crate::front_door::{self, Routes};
 use crate::gate::Gate;
@@ -26,6 +28,7 @@ use crate::model::{Model, ModelError, Resource};
 use crate::names;
 use crate::proxy::{self, Proxy};
 use crate::roles::Roles;
+use crate::service_bus::ServiceBus;
 use crate::state::{Endpoints, StateDirectory};
 use crate::tls;
 
@@ -77,16 +80,19 @@ pub(crate) struct Planes {
     pub(crate) holds: Holds,
     pub(crate) cluster: Cluster,
     pub(crate) vaults: BTreeMap<String, Arc<KeyVault>>,
+    digests: BTreeMap<String, Digest>,
 }
+
+type Digest = Box<dyn Fn() -> Value + Send + Sync>;
 
 impl Planes {
     /// A summary of the state of every resource, without any value in it.
     pub(crate) fn digest(&self) -> Value {
-        let vaults = self
-            .vaults
+        let digests = self
+            .digests
             .iter()
-            .map(|(name, vault)| (name.clone(), vault.digest()));
-        Value::Object(vaults.collect())
+            .map(|(name, digest)| (name.clone(), digest()));
+        Value::Object(digests.collect())
     }
 }
 
@@ -165,35 +171,29 @@ async fn start(
     );
     let entra = Entra::new(&model, entra_keys, client, clock.clone(), audit.clone());
 
-    let mut planes = BTreeMap::from([
-        (names::LOGIN_HOST.to_owned(), Arc::new(entra).router()),
-        (
-            names::ISSUER_HOST.to_owned(),
-            issuer::router(cluster_keys.clone()),
-        ),
-    ]);
-    let mut vaults = BTreeMap::new();
-    for (name, resource) in &model.resources {
-        let host = resource.host(name);
-        match resource {
-            Resource::KeyVault(spec) => {
-                let vault = KeyVault::new(name, host.clone(), spec, gate.clone(), clock.clone());
-                planes.insert(host, Arc::clone(&vault).router());
-                vaults.insert(name.clone(), vault);
-            }
-            Resource::Cosmos(_) | Resource::Storage(_) | Resource::ServiceBus(_) => {}
-        }
-    }
+    let resources = Resources::new(&model, &gate, &clock);
+    let mut planes = resources.http;
+    planes.insert(names::LOGIN_HOST.to_owned(), Arc::new(entra).router());
+    planes.insert(
+        names::ISSUER_HOST.to_owned(),
+        issuer::router(cluster_keys.clone()),
+    );
 
     let mut endpoints = Endpoints::new(proxy.address);
     let mut serving = Vec::new();
+    for (host, bus) in resources.amqp {
+        let listener = loopback().await?;
+        endpoints.add_bus(&host, port_of(&listener)?);
+        serving.push(spawn(serve_bus(listener, Arc::clone(&tls.server), bus)));
+    }
     for (host, plane) in &planes {
         let local = loopback().await?;
         endpoints.add_plane(host, port_of(&local)?);
+        let routes = Routes::all_to(plane.clone());
         serving.push(spawn(front_door::serve_tls(
             local,
             Arc::clone(&tls.server),
-            Routes::all_to(plane.clone()),
+            routes,
         )));
     }
     let routes = Routes::by_host(planes);
@@ -218,7 +218,8 @@ async fn start(
         audit,
         holds,
         cluster,
-        vaults,
+        vaults: resources.vaults,
+        digests: resources.digests,
     });
     serving.push(serve_control(planes, &state, &mut endpoints).await?);
     // Last: whoever sees this file finds everything else in place.
@@ -231,6 +232,61 @@ async fn start(
         _proxy: proxy,
         _serving: serving,
     })
+}
+
+/// The planes of the model's resources.
+#[derive(Default)]
+struct Resources {
+    http: BTreeMap<String, Router>,
+    amqp: BTreeMap<String, Arc<ServiceBus>>,
+    vaults: BTreeMap<String, Arc<KeyVault>>,
+    digests: BTreeMap<String, Digest>,
+}
+
+impl Resources {
+    fn new(model: &Model, gate: &Gate, clock: &Clock) -> Self {
+        let mut resources = Self::default();
+        for (name, resource) in &model.resources {
+            resources.add(name, resource, gate.clone(), clock.clone());
+        }
+        resources
+    }
+
+    fn add(&mut self, name: &str, resource: &Resource, gate: Gate, clock: Clock) {
+        let host = resource.host(name);
+        let digest: Digest = match resource {
+            Resource::KeyVault(spec) => {
+                let vault = KeyVault::new(name, host.clone(), spec, gate, clock);
+                self.http.insert(host, Arc::clone(&vault).router());
+                self.vaults.insert(name.to_owned(), Arc::clone(&vault));
+                Box::new(move || vault.digest())
+            }
+            Resource::Cosmos(spec) => {
+                let account = Cosmos::new(name, host.clone(), spec, gate, clock);
+                self.http.insert(host, Arc::clone(&account).router());
+                Box::new(move || account.digest())
+            }
+            Resource::Storage(spec) => {
+                let account = Blob::new(name, host.clone(), spec, gate, clock);
+                self.http.insert(host, Arc::clone(&account).router());
+                Box::new(move || account.digest())
+            }
+            Resource::ServiceBus(spec) => {
+                let bus = ServiceBus::new(name, host.clone(), spec, gate, clock);
+                self.amqp.insert(host, Arc::clone(&bus));
+                Box::new(move || bus.digest())
+            }
+        };
+        self.digests.insert(name.to_owned(), digest);
+    }
+}
+
+async fn serve_bus(listener: TcpListener, tls: Arc<rustls::ServerConfig>, bus: Arc<ServiceBus>) {
+    front_door::accept_tls(listener, tls, move |stream| {
+        let bus = Arc::clone(&bus);
+        async move { bus.serve(stream).await }
+    })
+    .await;
 }
 
 async fn serve_control(

@@ -7,15 +7,18 @@ use std::sync::RwLock;
 
 use k8s_openapi::api::core::v1::{EnvVar, Pod, ServiceAccount};
 use serde::{Deserialize, Serialize};
+use time::Duration;
 
 use crate::clock::Clock;
 use crate::keys::KeyRing;
+use crate::names;
 
 pub(crate) mod issuer;
 mod kubelet;
 mod projection;
 mod webhook;
 
+use issuer::Binding;
 use kubelet::Kubelet;
 
 /// A pod as it was admitted, and where its token volumes are on this machine.
@@ -28,8 +31,28 @@ pub struct RunningPod {
     pub volumes: BTreeMap<String, PathBuf>,
 }
 
+/// What a test asks the cluster's issuer to sign, as it would have signed it at
+/// another time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TokenRequest {
+    /// The service account's namespace.
+    pub namespace: String,
+    /// The service account's name.
+    pub service_account: String,
+    /// The token's audience.
+    pub audience: String,
+    /// How long the token is valid.
+    pub lifetime_seconds: u32,
+    /// How long ago it was issued; negative for the future.
+    #[serde(default)]
+    pub age_seconds: i32,
+}
+
 /// The cluster.
 pub(crate) struct Cluster {
+    keys: KeyRing,
+    clock: Clock,
     kubelet: Kubelet,
     accounts: RwLock<BTreeMap<(String, String), ServiceAccount>>,
     proxy_environment: Vec<(String, String)>,
@@ -45,7 +68,9 @@ impl Cluster {
         proxy_environment: Vec<(String, String)>,
     ) -> Self {
         Self {
-            kubelet: Kubelet::start(root, keys, clock),
+            kubelet: Kubelet::start(root, keys.clone(), clock.clone()),
+            keys,
+            clock,
             accounts: RwLock::default(),
             proxy_environment,
         }
@@ -112,6 +137,19 @@ impl Cluster {
         self.kubelet
             .remove(namespace, name)
             .map_err(|error| format!("the pod's volumes could not be removed: {error}"))
+    }
+
+    /// Signs a token outside of any volume.
+    pub(crate) fn sign(&self, request: &TokenRequest) -> String {
+        let binding = Binding {
+            namespace: request.namespace.clone(),
+            service_account: request.service_account.clone(),
+            pod: "outside".to_owned(),
+            pod_uid: names::object_uid("pod", "outside"),
+        };
+        let issued = self.clock.now() - Duration::seconds(request.age_seconds.into());
+        let lifetime = request.lifetime_seconds.into();
+        issuer::sign(&self.keys, &binding, &request.audience, lifetime, issued)
     }
 
     fn add_proxy(&self, pod: &mut Pod) {

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::audit::{Record, rfc3339};
 use crate::cloud::Planes;
-use crate::cluster::RunningPod;
+use crate::cluster::{RunningPod, TokenRequest};
 use crate::holds::Matcher;
 use crate::model::{Grant, Scope};
 
@@ -108,6 +108,7 @@ pub(crate) fn router(control: Control) -> Router {
             put(set_enabled),
         )
         .route("/cluster/service-accounts", put(apply_account))
+        .route("/cluster/tokens", post(sign_token))
         .route("/cluster/pods", post(create_pod))
         .route("/cluster/pods/{namespace}/{name}", delete(delete_pod))
         .fallback(unknown)
@@ -243,6 +244,13 @@ async fn apply_account(
 ) -> StatusCode {
     control.planes.cluster.apply(account);
     StatusCode::NO_CONTENT
+}
+
+async fn sign_token(
+    State(control): State<Control>,
+    Json(request): Json<TokenRequest>,
+) -> Json<Value> {
+    Json(json!({ "token": control.planes.cluster.sign(&request) }))
 }
 
 async fn create_pod(

@@ -1,5 +1,5 @@
 //! Cosmos DB's data plane (NoSQL): its wire, its own role system and its
-//! refusals. The state lives behind [`engine`]; nothing gets there without the
+//! refusals. The state lives behind `cosmos/engine.rs`; nothing gets there without the
 //! gate's leave.
 //!
 //! Follows Microsoft Learn, *Azure Cosmos DB REST API* and *Configure

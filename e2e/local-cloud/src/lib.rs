@@ -7,6 +7,7 @@
 //! emulator's.
 
 pub mod audit;
+pub mod blob;
 pub mod clock;
 mod cloud;
 mod cluster;
@@ -29,7 +30,7 @@ mod tls;
 mod unique_map;
 
 pub use cloud::{LocalCloud, StartError};
-pub use cluster::RunningPod;
+pub use cluster::{RunningPod, TokenRequest};
 pub use entra::EXCHANGE_AUDIENCE;
 pub use state::Endpoints;
 

@@ -123,8 +123,8 @@ impl ServiceBus {
         transport::run(Arc::clone(&self), permit.is_ok(), io).await;
     }
 
-    /// Counts and hashes of everything that is kept; no content. It changes if
-    /// and only if something was sent, received or decided.
+    /// Counts and hashes of everything that is kept; no content. Probes
+    /// leave it as it is.
     pub fn digest(&self) -> serde_json::Value {
         let queues: serde_json::Map<_, _> = self
             .queues

@@ -61,6 +61,11 @@ impl Endpoints {
             .insert(host.to_owned(), format!("https://localhost:{port}/"));
     }
 
+    pub(crate) fn add_bus(&mut self, host: &str, port: u16) {
+        self.amqp
+            .insert(host.to_owned(), format!("localhost:{port}"));
+    }
+
     /// The variables by which a program on this machine reaches the planes under
     /// their real names, as the HTTP-proxy feature of AKS sets them for pods.
     pub(crate) fn proxy_environment(&self, ca: &Path) -> Vec<(String, String)> {

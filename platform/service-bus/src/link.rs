@@ -4,7 +4,11 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use fe2o3_amqp::{Receiver, Sender, link::receiver::CreditMode, session::SessionHandle};
 use fe2o3_amqp_types::definitions::ReceiverSettleMode;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, timeout, timeout_at},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -20,10 +24,37 @@ const PROVEN_AFTER: Duration = Duration::from_secs(1);
 pub(crate) struct Opened<L> {
     // Dropped in this order.
     pub(crate) link: L,
-    session: SessionHandle<()>,
+    session: WatchedSession,
     claim: Claim,
     connection: Arc<Connection>,
     since: Instant,
+}
+
+/// A session that says when it is over. The engine forgets to tell those who wait for the outcome
+/// of a message: for them a lost connection would look like a slow broker.
+struct WatchedSession {
+    watcher: JoinHandle<()>,
+    ended: watch::Receiver<()>,
+}
+
+impl WatchedSession {
+    fn new(mut session: SessionHandle<()>) -> Self {
+        let (alive, ended) = watch::channel(());
+        let watcher = tokio::spawn(async move {
+            // Dropped when the session has ended or the watcher is aborted, and that is the signal.
+            let _alive = alive;
+            let outcome = session.on_end().await;
+            tracing::debug!(?outcome, "a session ended");
+        });
+        Self { watcher, ended }
+    }
+}
+
+impl Drop for WatchedSession {
+    fn drop(&mut self) {
+        // Drops the session's handle, which ends the session.
+        self.watcher.abort();
+    }
 }
 
 impl<L: Link> Opened<L> {
@@ -31,6 +62,15 @@ impl<L: Link> Opened<L> {
     /// away) and not to what was tried on it.
     pub(crate) fn is_proven(&self) -> bool {
         self.since.elapsed() >= PROVEN_AFTER
+    }
+
+    /// Resolves when the link is lost together with its session, or given up.
+    pub(crate) fn lost(&self) -> impl Future<Output = ServiceBusErrorKind> + Send + use<L> {
+        let mut ended = self.session.ended.clone();
+        async move {
+            while ended.changed().await.is_ok() {}
+            ServiceBusErrorKind::connection("the session ended before the broker answered")
+        }
     }
 
     /// Detaches the link in good order and says what the broker answered.
@@ -209,7 +249,7 @@ async fn attach<L: Link>(
     tracing::debug!(entity = entity.path(), "opened a link");
     Ok(Opened {
         link,
-        session,
+        session: WatchedSession::new(session),
         claim,
         connection,
         since: Instant::now(),

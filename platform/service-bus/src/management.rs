@@ -126,7 +126,6 @@ impl Management {
             *slot = Some(link::open(&self.shared, &self.entity, limit).await?);
         }
         let opened = slot.as_mut().expect("it was opened above");
-        let is_stale = !is_fresh || opened.is_proven();
 
         let properties = request_link::properties([
             ("operation", SimpleValue::from(operation)),
@@ -142,7 +141,7 @@ impl Management {
                 if let Some(opened) = slot.take() {
                     opened.give_up(&self.shared, &kind).await;
                 }
-                Err(Failure { kind, is_stale })
+                Err(Failure::of_link(kind, is_fresh))
             }
         }
     }

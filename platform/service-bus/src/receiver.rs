@@ -84,9 +84,9 @@ impl ServiceBusReceiver {
                 Err(failure) => failure,
             };
             tracing::debug!(entity = self.entity.path(), error = %failure.kind, "lost a link");
-            *slot = None;
-            // The time that the old link was waited on does not count.
-            if failure.is_stale {
+            let lost = slot.take();
+            // The time that a link in good order was waited on does not count.
+            if lost.is_some_and(|receiving| receiving.link.is_proven()) {
                 retry = Retry::new(&self.shared.options);
             }
             retry
@@ -195,10 +195,7 @@ impl ServiceBusReceiver {
         receiving
             .receive(self.credit, deadline)
             .await
-            .map_err(|kind| Failure {
-                kind,
-                is_stale: !is_fresh || receiving.link.is_proven(),
-            })
+            .map_err(|kind| Failure::of_link(kind, is_fresh))
     }
 
     async fn settle(

@@ -19,8 +19,19 @@ pub(crate) struct Retry<'a> {
 /// A failed attempt.
 pub(crate) struct Failure {
     pub(crate) kind: ServiceBusErrorKind,
-    /// It met a link from earlier that is gone: whatever the reason, a fresh link may do.
+    /// What failed is the link, for a reason of its own: whatever it is, a fresh one may do.
     pub(crate) is_stale: bool,
+}
+
+impl Failure {
+    /// A failure of an attached link, which is fresh if this attempt opened it. A link from
+    /// earlier proves nothing about a new one, nor does a token that has expired meanwhile: only
+    /// a refusal by role names the claim that is missing.
+    pub(crate) fn of_link(kind: ServiceBusErrorKind, is_fresh: bool) -> Self {
+        let is_stale =
+            !is_fresh || matches!(kind, ServiceBusErrorKind::Unauthorized { claim: None, .. });
+        Self { kind, is_stale }
+    }
 }
 
 impl From<ServiceBusErrorKind> for Failure {
@@ -126,19 +137,38 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_by_role_is_final_unless_the_link_was_an_old_one() {
-        let refused = || ServiceBusErrorKind::Unauthorized {
-            claim: None,
-            description: String::new(),
-        };
+        let refused = || unauthorized(Some("Send"));
         let options = quick();
         let mut retry = Retry::new(&options);
 
-        let stale = Failure {
-            kind: refused(),
-            is_stale: true,
-        };
-        retry.or_give_up(stale).await.unwrap();
+        retry
+            .or_give_up(Failure::of_link(refused(), false))
+            .await
+            .unwrap();
+        retry
+            .or_give_up(Failure::of_link(refused(), true))
+            .await
+            .unwrap_err();
         retry.or_give_up(refused()).await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn an_expired_token_is_worth_a_fresh_link_but_a_refused_attach_is_not() {
+        let options = quick();
+        let mut retry = Retry::new(&options);
+
+        retry
+            .or_give_up(Failure::of_link(unauthorized(None), true))
+            .await
+            .unwrap();
+        retry.or_give_up(unauthorized(None)).await.unwrap_err();
+    }
+
+    fn unauthorized(claim: Option<&str>) -> ServiceBusErrorKind {
+        ServiceBusErrorKind::Unauthorized {
+            claim: claim.map(str::to_owned),
+            description: String::new(),
+        }
     }
 
     #[test]

@@ -88,22 +88,31 @@ impl ServiceBusSender {
             slot.generation += 1;
         }
         let opened = slot.link.as_mut().expect("it was opened above");
-        let is_stale = !is_fresh || opened.is_proven();
 
         // The link is held only until the message is under way, not until it is answered.
         let sending = opened.link.send_batchable_ref(sendable);
         let outcome = match flatten(timeout_at(deadline, sending).await, timed_out) {
             Ok(outcome) => outcome,
             Err(kind) => {
-                if is_lost(&kind) {
-                    self.give_up(slot.link.take(), &kind).await;
+                // A message that is too large says nothing against the link.
+                if matches!(kind, ServiceBusErrorKind::MessageSizeExceeded { .. }) {
+                    return Err(kind.into());
                 }
-                return Err(failure(kind, is_stale));
+                self.give_up(slot.link.take(), &kind).await;
+                return Err(Failure::of_link(kind, is_fresh));
             }
         };
+        let lost = opened.lost();
         let generation = slot.generation;
         drop(slot);
 
+        let outcome = async {
+            tokio::select! {
+                biased;
+                outcome = outcome => outcome.map_err(ServiceBusErrorKind::from),
+                lost = lost => Err(lost),
+            }
+        };
         match flatten(timeout_at(deadline, outcome).await, timed_out) {
             Ok(outcome) => Ok(accepted(outcome)?),
             Err(kind) => {
@@ -112,27 +121,17 @@ impl ServiceBusSender {
                 if slot.generation == generation {
                     self.give_up(slot.link.take(), &kind).await;
                 }
-                Err(failure(kind, is_stale))
+                Err(Failure::of_link(kind, is_fresh))
             }
         }
     }
 
     async fn give_up(&self, link: Option<Opened<Sender>>, kind: &ServiceBusErrorKind) {
-        tracing::debug!(entity = self.entity.path(), error = %kind, "giving up a link");
         if let Some(link) = link {
+            tracing::debug!(entity = self.entity.path(), error = %kind, "giving up a link");
             link.give_up(&self.shared, kind).await;
         }
     }
-}
-
-/// A message that is too large, for example, says nothing against the link.
-fn is_lost(kind: &ServiceBusErrorKind) -> bool {
-    !matches!(kind, ServiceBusErrorKind::MessageSizeExceeded { .. })
-}
-
-fn failure(kind: ServiceBusErrorKind, is_stale: bool) -> Failure {
-    let is_stale = is_stale && is_lost(&kind);
-    Failure { kind, is_stale }
 }
 
 fn flatten<T, E: Into<ServiceBusErrorKind>, Elapsed>(

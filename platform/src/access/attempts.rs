@@ -15,12 +15,12 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Cell, Outcome, milliseconds};
-use crate::azure::{AzureFailure, Clients};
+use crate::azure::{AzureFailure, Clients, Service};
 use crate::telemetry::redact;
 
-/// More than the clients' own bounds, so that theirs count: an exchange, the
-/// metadata of a container, and the request.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// More than the clients' own bounds, so that theirs count: an exchange and a
+/// request, or the metadata of a container and a request.
+const PATIENCE: Duration = Duration::from_secs(12);
 
 /// A cell that is being tried.
 pub(super) type Attempt<'a> = Pin<Box<dyn Future<Output = Cell> + Send + 'a>>;
@@ -75,7 +75,10 @@ fn judge(failure: &AzureFailure) -> (Outcome, String) {
             Outcome::Failed {
                 text: redact(&failure.to_string()).into_owned(),
             },
-            failure.chain.clone(),
+            match failure.service {
+                Service::EntraId => failure.message.clone(),
+                _ => failure.chain.clone(),
+            },
         ),
     }
 }
@@ -196,7 +199,7 @@ mod tests {
         assert_eq!(
             cell.outcome,
             Outcome::Failed {
-                text: "no answer within 20s".to_owned()
+                text: "no answer within 12s".to_owned()
             }
         );
     }

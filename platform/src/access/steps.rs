@@ -40,25 +40,54 @@ pub(super) async fn read_projected(identity: &WorkloadIdentity) -> Projected {
     }
 }
 
-/// The five steps, told by the exchange that matters: one that was refused, or
-/// else the last.
+/// The five steps, told by one exchange and one call with its token: an exchange
+/// that was refused, or else the one behind the first action that is allowed, or
+/// else the one behind the first that is refused.
 pub(super) fn five(
     identity: &WorkloadIdentity,
     projected: &Projected,
     exchanges: &[Exchange],
     cells: &[Cell],
 ) -> Vec<Step> {
-    let told = exchanges
+    let refused = exchanges
         .iter()
-        .find(|exchange| matches!(exchange.outcome, ExchangeOutcome::Refused { .. }))
-        .or(exchanges.last());
+        .find(|exchange| matches!(exchange.outcome, ExchangeOutcome::Refused { .. }));
+    let called = match refused {
+        Some(_) => None,
+        None => telling(cells),
+    };
+    let behind = called.and_then(|cell| {
+        let scope = scope_of(&cell.resource)?;
+        exchanges.iter().find(|exchange| exchange.scope == scope)
+    });
+    let told = refused.or(behind).or(exchanges.last());
     vec![
         project(identity, projected),
         present(identity, told),
         trust(told),
         issue(told),
-        call(cells),
+        call(called, cells),
     ]
+}
+
+/// The first action that is allowed, or else the first that is refused.
+fn telling(cells: &[Cell]) -> Option<&Cell> {
+    let is_refused = |cell: &&Cell| matches!(cell.outcome, Outcome::Refused { .. });
+    cells
+        .iter()
+        .find(|cell| cell.outcome == Outcome::Allowed)
+        .or_else(|| cells.iter().find(is_refused))
+}
+
+/// What a token for a resource of the matrix is asked for.
+fn scope_of(resource: &str) -> Option<&'static str> {
+    match resource.split('/').next()? {
+        "vault" => Some("https://vault.azure.net/.default"),
+        "cosmos" => Some("https://cosmos.azure.com/.default"),
+        "storage" => Some("https://storage.azure.com/.default"),
+        "bus" => Some("https://servicebus.azure.net/.default"),
+        _ => None,
+    }
 }
 
 fn project(identity: &WorkloadIdentity, projected: &Projected) -> Step {
@@ -183,14 +212,8 @@ fn issue(told: Option<&Exchange>) -> Step {
     }
 }
 
-fn call(cells: &[Cell]) -> Step {
-    let allowed = cells.iter().find(|cell| cell.outcome == Outcome::Allowed);
-    let answered = allowed.or_else(|| {
-        cells
-            .iter()
-            .find(|cell| matches!(cell.outcome, Outcome::Refused { .. }))
-    });
-    let (outcome, summary) = match answered {
+fn call(called: Option<&Cell>, cells: &[Cell]) -> Step {
+    let (outcome, summary) = match called {
         Some(cell) => (
             StepOutcome::Done,
             format!("{}: {}", cell.operation, cell.outcome.text()),
@@ -208,7 +231,7 @@ fn call(cells: &[Cell]) -> Step {
         title: "The resource validates the token and the role assignment".to_owned(),
         outcome,
         summary,
-        duration_ms: answered.map(|cell| cell.duration_ms),
+        duration_ms: called.map(|cell| cell.duration_ms),
         values: vec![
             (
                 "allowed".to_owned(),
@@ -285,28 +308,55 @@ mod tests {
         steps.iter().map(|step| step.outcome).collect()
     }
 
-    #[tokio::test]
-    async fn all_five_steps_are_told_when_a_resource_answered() {
-        let cell = Cell {
-            resource: "vault".to_owned(),
+    fn tried(resource: &str, outcome: Outcome) -> Cell {
+        Cell {
+            resource: resource.to_owned(),
             action: "list".to_owned(),
-            operation: "GET /secrets".to_owned(),
-            outcome: Outcome::Refused {
-                code: "403 ForbiddenByRbac".to_owned(),
-            },
+            operation: format!("LIST {resource}"),
+            outcome,
             detail: String::new(),
             duration_ms: 7,
-        };
+        }
+    }
 
+    fn forbidden() -> Outcome {
+        Outcome::Refused {
+            code: "403 ForbiddenByRbac".to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn all_five_steps_are_told_when_a_resource_answered() {
         let steps = told(
             &[exchange("https://vault.azure.net/.default", issued())],
-            &[cell],
+            &[tried("vault", forbidden())],
         )
         .await;
 
         assert_eq!(outcomes(&steps), [StepOutcome::Done; 5]);
         assert_eq!(steps[1].duration_ms, Some(31));
-        assert_eq!(steps[4].summary, "GET /secrets: 403 ForbiddenByRbac");
+        assert_eq!(steps[4].summary, "LIST vault: 403 ForbiddenByRbac");
+    }
+
+    #[tokio::test]
+    async fn the_steps_tell_one_story_from_the_token_to_its_resource() {
+        let steps = told(
+            &[
+                exchange("https://storage.azure.com/.default", issued()),
+                exchange("https://vault.azure.net/.default", issued()),
+            ],
+            &[
+                tried("vault", forbidden()),
+                tried("storage", Outcome::Allowed),
+            ],
+        )
+        .await;
+
+        assert_eq!(
+            steps[1].summary,
+            "asked for https://storage.azure.com/.default"
+        );
+        assert_eq!(steps[4].summary, "LIST storage: allowed");
     }
 
     #[tokio::test]
@@ -316,7 +366,7 @@ mod tests {
                 exchange("https://vault.azure.net/.default", refused()),
                 exchange("https://storage.azure.com/.default", issued()),
             ],
-            &[],
+            &[tried("storage", Outcome::Allowed)],
         )
         .await;
 

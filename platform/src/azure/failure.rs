@@ -9,7 +9,7 @@ use azure_core::error::ErrorKind;
 use azure_data_cosmos::CosmosError;
 use serde_json::Value;
 
-use crate::identity::aadsts_code;
+use crate::identity::NoToken;
 use crate::telemetry::{error_chain, redact};
 
 /// Who answered, or should have.
@@ -111,7 +111,7 @@ impl AzureFailure {
                 Some(sub @ 5300..=5303) => Some(format!("403/{sub}")),
                 _ => None,
             },
-            (Service::ServiceBus, _, _) => self.lacks_claim(),
+            (Service::ServiceBus, _, _) => self.missing_claim(),
             _ => None,
         }
     }
@@ -148,7 +148,10 @@ impl AzureFailure {
         } = error.kind()
         {
             status = Some(u16::from(*answered));
-            code.clone_from(error_code);
+            // Without a code in the answer, the client repeats the status.
+            code = error_code
+                .clone()
+                .filter(|code| *code != answered.to_string());
             if let Some(raw) = raw_response {
                 let body: &[u8] = raw.body().as_ref();
                 code = innermost_code(body).or(code);
@@ -188,20 +191,14 @@ impl AzureFailure {
     /// When there was no token, the service was never asked: the failure is
     /// Entra's.
     fn blame_entra(&mut self) {
-        let mut cause: Option<&(dyn Error + 'static)> = Some(&*self.source);
-        while let Some(error) = cause {
-            if let Some(core) = error.downcast_ref::<azure_core::Error>()
-                && matches!(core.kind(), ErrorKind::Credential)
-            {
-                self.service = Service::EntraId;
-                self.status = status_below(core);
-                self.code = aadsts_code(&self.chain);
-                self.transient = self.status.is_none_or(is_transient);
-                self.message = redact(&core.to_string()).into_owned();
-                return;
-            }
-            cause = error.source();
-        }
+        let Some(no_token) = NoToken::behind(&*self.source) else {
+            return;
+        };
+        self.service = Service::EntraId;
+        self.transient = no_token.status.is_none_or(is_transient);
+        self.status = no_token.status;
+        self.code = no_token.code;
+        self.message = no_token.message;
     }
 }
 
@@ -213,10 +210,12 @@ impl fmt::Display for AzureFailure {
             (Some(status), None) => write!(f, " {status}")?,
             _ => {}
         }
-        if let Some(code) = &self.code {
-            write!(f, " {code}")?;
+        match &self.code {
+            Some(code) => write!(f, " {code}"),
+            None if self.status.is_some() => Ok(()),
+            None if self.transient => f.write_str(" did not answer"),
+            None => f.write_str(" could not be asked"),
         }
-        Ok(())
     }
 }
 
@@ -228,19 +227,6 @@ impl Error for AzureFailure {
 
 fn is_transient(status: u16) -> bool {
     matches!(status, 408 | 410 | 429 | 449 | 500 | 502 | 503 | 504)
-}
-
-fn status_below(error: &azure_core::Error) -> Option<u16> {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(core) = error.downcast_ref::<azure_core::Error>()
-            && let Some(status) = core.http_status()
-        {
-            return Some(status.into());
-        }
-        cause = error.source();
-    }
-    None
 }
 
 /// The innermost code of `{"error":{"code":..,"innererror":{"code":..}}}`: Key
@@ -275,6 +261,8 @@ pub(crate) mod tests {
     use azure_core::http::headers::Headers;
     use azure_core::http::{RawResponse, StatusCode};
 
+    use crate::identity::no_token_tests::{WORDS, refused};
+
     fn answered(status: StatusCode, code: Option<&str>, body: &'static str) -> azure_core::Error {
         azure_core::Error::with_message(
             ErrorKind::HttpResponse {
@@ -287,17 +275,6 @@ pub(crate) mod tests {
                 ))),
             },
             "an answer",
-        )
-    }
-
-    fn refused_exchange() -> azure_core::Error {
-        let answer = answered(StatusCode::BadRequest, Some("700213"), "{}")
-            .with_context("AADSTS700213: No matching federated identity record found");
-        azure_core::Error::with_error(
-            ErrorKind::Credential,
-            answer,
-            "WorkloadIdentityCredential authentication failed. AADSTS700213: No matching federated \
-             identity record found",
         )
     }
 
@@ -367,20 +344,21 @@ pub(crate) mod tests {
     #[test]
     fn a_refused_exchange_is_entras_failure_whatever_was_called() {
         for failure in [
-            AzureFailure::key_vault(refused_exchange()),
+            AzureFailure::key_vault(refused()),
             AzureFailure::cosmos(
                 CosmosError::builder()
                     .with_status(azure_data_cosmos::CosmosStatus::new(
                         StatusCode::Unauthorized,
                     ))
                     .with_message("token acquisition failed")
-                    .with_source(refused_exchange())
+                    .with_source(refused())
                     .build(),
             ),
         ] {
             assert_eq!(failure.service, Service::EntraId);
             assert_eq!(failure.code.as_deref(), Some("AADSTS700213"));
             assert_eq!(failure.status, Some(400));
+            assert_eq!(failure.message, WORDS);
             assert_eq!(failure.refusal(), None);
             assert!(!failure.is_transient());
         }
@@ -395,6 +373,7 @@ pub(crate) mod tests {
         ));
 
         assert!(failure.is_transient());
+        assert_eq!(failure.to_string(), "Key Vault did not answer");
         assert_eq!(
             failure.chain,
             "failed to execute `reqwest` request: invalid peer certificate: UnknownIssuer"

@@ -37,30 +37,7 @@ impl AzureFailure {
     /// A failure of Service Bus' client. Its code is the AMQP condition, with
     /// the claim that is missing: `amqp:unauthorized-access Send`.
     pub fn service_bus(error: ServiceBusError) -> Self {
-        let (status, code) = match error.kind() {
-            ServiceBusErrorKind::Unauthorized { claim, .. } => {
-                let claim = claim.as_ref().map(|claim| format!(" {claim}"));
-                (
-                    None,
-                    Some(format!("{UNAUTHORIZED}{}", claim.unwrap_or_default())),
-                )
-            }
-            ServiceBusErrorKind::MessagingEntityNotFound { .. } => {
-                (Some(404), Some("amqp:not-found".to_owned()))
-            }
-            ServiceBusErrorKind::MessageLockLost { .. } => {
-                (None, Some("com.microsoft:message-lock-lost".to_owned()))
-            }
-            ServiceBusErrorKind::TokenRefused { status, .. } => (u16::try_from(*status).ok(), None),
-            ServiceBusErrorKind::QuotaExceeded { .. } => {
-                (None, Some("amqp:resource-limit-exceeded".to_owned()))
-            }
-            ServiceBusErrorKind::MessageSizeExceeded { .. } => {
-                (None, Some("amqp:link:message-size-exceeded".to_owned()))
-            }
-            ServiceBusErrorKind::Amqp { condition, .. } => (None, Some(condition.clone())),
-            _ => (None, None),
-        };
+        let (status, code) = codes(error.kind());
         let transient = error.kind().is_transient();
         let message = error.kind().to_string();
         Self::of(
@@ -73,10 +50,84 @@ impl AzureFailure {
         )
     }
 
-    /// Whether a Service Bus claim (`Send`, `Listen`) is missing.
-    pub(super) fn lacks_claim(&self) -> Option<String> {
-        let code = self.code.as_deref()?;
-        (code == UNAUTHORIZED || code.starts_with("amqp:unauthorized-access "))
-            .then(|| code.to_owned())
+    /// The condition and the claim (`Send`, `Listen`) that is missing.
+    pub(super) fn missing_claim(&self) -> Option<String> {
+        let code = self.code.as_ref()?;
+        code.starts_with(UNAUTHORIZED).then(|| code.clone())
+    }
+}
+
+/// The status, as in HTTP, and the condition.
+fn codes(kind: &ServiceBusErrorKind) -> (Option<u16>, Option<String>) {
+    let condition = match kind {
+        ServiceBusErrorKind::Unauthorized { claim, .. } => {
+            let claim = claim.as_ref().map(|claim| format!(" {claim}"));
+            return (
+                None,
+                Some(format!("{UNAUTHORIZED}{}", claim.unwrap_or_default())),
+            );
+        }
+        ServiceBusErrorKind::MessagingEntityNotFound { .. } => {
+            return (Some(404), Some("amqp:not-found".to_owned()));
+        }
+        ServiceBusErrorKind::TokenRefused { status, .. } => {
+            return (u16::try_from(*status).ok(), None);
+        }
+        ServiceBusErrorKind::MessageLockLost { .. } => "com.microsoft:message-lock-lost",
+        ServiceBusErrorKind::QuotaExceeded { .. } => "amqp:resource-limit-exceeded",
+        ServiceBusErrorKind::MessageSizeExceeded { .. } => "amqp:link:message-size-exceeded",
+        ServiceBusErrorKind::Amqp { condition, .. } => condition,
+        _ => return (None, None),
+    };
+    (None, Some(condition.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::azure::tests::Unasked;
+
+    #[test]
+    fn a_missing_claim_is_named_behind_the_condition() {
+        let kind = |claim: Option<&str>| ServiceBusErrorKind::Unauthorized {
+            claim: claim.map(str::to_owned),
+            description: "Unauthorized access".to_owned(),
+        };
+
+        assert_eq!(
+            codes(&kind(Some("Listen"))).1.as_deref(),
+            Some("amqp:unauthorized-access Listen")
+        );
+        assert_eq!(
+            codes(&kind(None)).1.as_deref(),
+            Some("amqp:unauthorized-access")
+        );
+    }
+
+    #[test]
+    fn a_refused_token_is_a_status_and_no_missing_role() {
+        let kind = ServiceBusErrorKind::TokenRefused {
+            status: 401,
+            description: "InvalidSignature".to_owned(),
+        };
+
+        assert_eq!(codes(&kind), (Some(401), None));
+    }
+
+    #[test]
+    fn a_namespace_that_is_no_address_is_told_when_the_clients_are_built() {
+        let bus = Bus {
+            namespace: "localbus.servicebus.windows.net".to_owned(),
+            todo_events: "todo-events".to_owned(),
+            attachment_jobs: "attachment-jobs".to_owned(),
+            custom_endpoint: Some("nowhere:port".to_owned()),
+        };
+        let credential: Arc<dyn TokenCredential> = Arc::new(Unasked);
+
+        let failure = connect(&bus, &credential).expect_err("no port");
+
+        assert_eq!(failure.service, Service::ServiceBus);
+        assert!(!failure.is_transient());
+        assert!(failure.message.contains("nowhere"), "{}", failure.message);
     }
 }

@@ -14,7 +14,7 @@ use azure_core::http::{Body, Context, Request};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::TokenView;
+use super::{NoToken, TokenView};
 use crate::telemetry::{error_chain, redact};
 
 /// How long a caller waits for a token at most: an exchange with its retries,
@@ -140,16 +140,24 @@ impl ExchangeLog {
                 }
             }
             Err(error) => {
-                let text = redact(&error_chain(error)).into_owned();
+                let chain = redact(&error_chain(error)).into_owned();
                 tracing::warn!(
                     scope = %scope,
                     duration_ms,
-                    error = %text,
+                    error = %chain,
                     "token exchange refused for {scope}"
                 );
-                ExchangeOutcome::Refused {
-                    code: aadsts_code(&text),
-                    error: text,
+                match NoToken::behind(error) {
+                    Some(NoToken { code, message, .. }) if code.is_some() => {
+                        ExchangeOutcome::Refused {
+                            code,
+                            error: message,
+                        }
+                    }
+                    _ => ExchangeOutcome::Refused {
+                        code: None,
+                        error: chain,
+                    },
                 }
             }
         };
@@ -170,15 +178,6 @@ impl ExchangeLog {
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
-}
-
-/// Entra's error code in a text, for example `AADSTS700213`.
-pub(crate) fn aadsts_code(text: &str) -> Option<String> {
-    let start = text.find("AADSTS")?;
-    let digits = text[start + "AADSTS".len()..]
-        .find(|c: char| !c.is_ascii_digit())
-        .map_or(text.len(), |end| start + "AADSTS".len() + end);
-    Some(text[start..digits].to_owned())
 }
 
 /// Measures what goes through the pipeline: the exchange with its retries.
@@ -231,6 +230,7 @@ fn form_of(request: &Request) -> (String, Option<TokenView>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::no_token::tests::{WORDS, refused};
     use azure_core::http::{Method, Url};
 
     const SCOPE: &str = "https://vault.azure.net/.default";
@@ -287,13 +287,8 @@ mod tests {
     #[tokio::test]
     async fn a_refusal_keeps_entras_words_and_code() {
         let log = ExchangeLog::default();
-        let refusal = azure_core::Error::with_message(
-            ErrorKind::Credential,
-            "WorkloadIdentityCredential authentication failed. AADSTS700213: No matching \
-             federated identity record found for presented assertion subject",
-        );
 
-        log.observe(&[SCOPE], async { Err(refusal) })
+        log.observe(&[SCOPE], async { Err(refused()) })
             .await
             .expect_err("a refusal");
 
@@ -301,7 +296,7 @@ mod tests {
             panic!("expected a refusal: {:?}", log.exchanges());
         };
         assert_eq!(code.as_deref(), Some("AADSTS700213"));
-        assert!(error.contains("No matching federated identity record"));
+        assert_eq!(error, WORDS);
     }
 
     #[tokio::test(start_paused = true)]
@@ -333,11 +328,5 @@ mod tests {
 
         assert_eq!(scope, SCOPE);
         assert!(assertion.is_some());
-    }
-
-    #[test]
-    fn a_text_without_a_code_has_none() {
-        assert_eq!(aadsts_code("connection refused"), None);
-        assert_eq!(aadsts_code("x AADSTS50013"), Some("AADSTS50013".to_owned()));
     }
 }

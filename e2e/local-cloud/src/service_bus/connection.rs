@@ -306,7 +306,7 @@ impl Connection {
             .idle_time_out
             .filter(|milliseconds| *milliseconds > 0)
             .map(|milliseconds| {
-                Duration::from_millis(u64::from(milliseconds / 3).clamp(1, 15_000))
+                Duration::from_millis(u64::from(milliseconds / 3).clamp(250, 15_000))
             });
         if !self.admitted {
             // Assumed text: Azure has a quota of connections per namespace.

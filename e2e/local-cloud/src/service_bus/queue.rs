@@ -497,3 +497,6 @@ impl History {
         false
     }
 }
+
+#[cfg(test)]
+mod tests;

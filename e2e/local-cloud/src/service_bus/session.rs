@@ -166,7 +166,7 @@ impl Session {
             ))
         })?;
         // What a client sent before it saw the detach is dropped.
-        if link.state == LinkState::Open {
+        if link.state != LinkState::Detached {
             match link.take(transfer, payload) {
                 Err(Broken::Link(refusal)) => self.detach_link(transfer.handle, &refusal, out),
                 done => done?,

@@ -3,6 +3,7 @@
 //! A link that goes away leaves its locks until they expire. Assumed from the
 //! official clients, which release prefetched messages themselves on close.
 
+use time::OffsetDateTime;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -11,7 +12,7 @@ use crate::service_bus::{
     ServiceBus,
     outcome::{self, Outcome},
     performatives::LinkFlow,
-    queue::{LockLost, Part, ReceiveMode},
+    queue::{LockLost, Part, Queue, ReceiveMode},
     refusal::Refusal,
 };
 
@@ -187,31 +188,63 @@ pub(in crate::service_bus) async fn settle(
     token: Uuid,
     outcome: &Outcome,
 ) -> Result<(), Refusal> {
-    bus.gate.pass(&entry.admitted, outcome.operation()).await;
-    let now = bus.clock.now();
-    let admitted = &entry.admitted;
-    let part = entry.part;
-    let settled = match outcome {
-        Outcome::Complete => entry
-            .queue
-            .with(|queue| queue.complete(admitted, now, part, token)),
-        Outcome::Abandon(changes) => entry
-            .queue
-            .with(|queue| queue.abandon(admitted, now, part, token, changes)),
-        Outcome::Release => entry
-            .queue
-            .with(|queue| queue.release(admitted, now, part, token)),
-        Outcome::DeadLetter(_) if part == Part::DeadLetter => {
-            return Err(Refusal::not_implemented(
-                "dead-lettering from a dead-letter queue",
-            ));
-        }
-        Outcome::DeadLetter(changes) => entry
-            .queue
-            .with(|queue| queue.dead_letter(admitted, now, token, changes)),
-        Outcome::Defer => return Err(Refusal::not_implemented("deferring a message")),
+    let Entry { admitted, part, .. } = entry;
+    let part = *part;
+    let carry_out = CarryOut {
+        bus,
+        entry,
+        operation: outcome.operation(),
     };
-    settled.map_err(|LockLost| Refusal::lock_lost(now))
+    match outcome {
+        Outcome::Complete => {
+            carry_out
+                .with(|queue, now| queue.complete(admitted, now, part, token))
+                .await
+        }
+        Outcome::Abandon(changes) => {
+            carry_out
+                .with(|queue, now| queue.abandon(admitted, now, part, token, changes))
+                .await
+        }
+        Outcome::Release => {
+            carry_out
+                .with(|queue, now| queue.release(admitted, now, part, token))
+                .await
+        }
+        Outcome::DeadLetter(_) if part == Part::DeadLetter => Err(Refusal::not_implemented(
+            "dead-lettering from a dead-letter queue",
+        )),
+        Outcome::DeadLetter(changes) => {
+            carry_out
+                .with(|queue, now| queue.dead_letter(admitted, now, token, changes))
+                .await
+        }
+        Outcome::Defer => Err(Refusal::not_implemented("deferring a message")),
+    }
+}
+
+/// An operation that is played: it passes the gate first.
+struct CarryOut<'link> {
+    bus: &'link ServiceBus,
+    entry: &'link Entry,
+    operation: &'static str,
+}
+
+impl CarryOut<'_> {
+    async fn with(
+        self,
+        call: impl FnOnce(&mut Queue, OffsetDateTime) -> Result<(), LockLost>,
+    ) -> Result<(), Refusal> {
+        self.bus
+            .gate
+            .pass(&self.entry.admitted, self.operation)
+            .await;
+        let now = self.bus.clock.now();
+        self.entry
+            .queue
+            .with(|queue| call(queue, now))
+            .map_err(|LockLost| Refusal::lock_lost(now))
+    }
 }
 
 /// Waits until a receiver would get a message.

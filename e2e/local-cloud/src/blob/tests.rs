@@ -1,0 +1,486 @@
+use axum::body::{Body, to_bytes};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode};
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::model::{Grant, Resource, Scope};
+use crate::names;
+use crate::testing::Fixture;
+
+mod refusals;
+
+const HOST: &str = "localstorage.blob.core.windows.net";
+const STORAGE: &str = "https://storage.azure.com";
+const FRONTEND: &str = "frontend";
+
+struct Setup {
+    fixture: Fixture,
+    account: Arc<Blob>,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().expect("it is text"))
+    }
+
+    /// Status and code, which has to be the same in header and body.
+    fn refusal(&self) -> (u16, &str) {
+        let code = self.header("x-ms-error-code");
+        if !self.body.is_empty() {
+            assert!(
+                self.text().contains(&format!("<Code>{code}</Code>")),
+                "{}",
+                self.text()
+            );
+        }
+        (self.status.as_u16(), code)
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("it is text")
+    }
+
+    /// The text between the first `<name>` and its end.
+    fn element(&self, name: &str) -> &str {
+        let text = self.text();
+        let (_, rest) = text.split_once(&format!("<{name}>")).unwrap_or_default();
+        rest.split_once(&format!("</{name}>")).unwrap_or_default().0
+    }
+
+    fn elements(&self, name: &str) -> Vec<&str> {
+        let (open, close) = (format!("<{name}>"), format!("</{name}>"));
+        let parts = self.text().split(&open).skip(1);
+        parts
+            .map(|part| part.split_once(&close).expect("it ends").0)
+            .collect()
+    }
+}
+
+impl Setup {
+    fn new() -> Self {
+        let fixture = Fixture::new();
+        let Resource::Storage(spec) = fixture.resource("storage") else {
+            panic!("the model's `storage` is a storage account");
+        };
+        let account = Blob::new(
+            "storage",
+            HOST.to_owned(),
+            spec,
+            fixture.gate.clone(),
+            fixture.clock.clone(),
+        );
+        Self { fixture, account }
+    }
+
+    /// An account all of which `backend` may use.
+    fn with_owner() -> Self {
+        let setup = Self::new();
+        let grant = Grant {
+            identity: "backend".to_owned(),
+            role: "Storage Blob Data Contributor".to_owned(),
+            scope: Scope::new(["storage"]),
+        };
+        setup.fixture.gate.grant(grant).expect("the grant is valid");
+        setup
+    }
+
+    /// Sends `METHOD /path` with a token of the identity.
+    async fn send(
+        &self,
+        identity: &str,
+        line: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let token = format!("Bearer {}", self.fixture.token(identity, STORAGE));
+        let own = [
+            ("authorization", token.as_str()),
+            ("x-ms-version", "2026-04-06"),
+        ];
+        self.send_raw(line, &[&own[..], headers].concat(), body)
+            .await
+    }
+
+    async fn send_raw(
+        &self,
+        line: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let body = body.into();
+        let (method, path) = line.split_once(' ').expect("a method and a path");
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", HOST);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if method == Method::PUT {
+            request = request.header("content-length", body.len());
+        }
+        let request = request
+            .body(Body::from(body))
+            .expect("the request is valid");
+        let router = Arc::clone(&self.account).router();
+        let response = router
+            .oneshot(request)
+            .await
+            .expect("a router does not fail");
+        let (parts, body) = response.into_parts();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: to_bytes(body, usize::MAX).await.expect("the body is whole"),
+        }
+    }
+
+    async fn put(&self, name: &str, content: &'static str) -> Answer {
+        let line = format!("PUT /attachments/{name}");
+        let answer = self
+            .send(FRONTEND, &line, &[("x-ms-blob-type", "BlockBlob")], content)
+            .await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
+        answer
+    }
+
+    async fn get(&self, name: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send(FRONTEND, &format!("GET /attachments/{name}"), headers, "")
+            .await
+    }
+}
+
+#[tokio::test]
+async fn a_blob_that_was_put_is_got_with_its_properties() {
+    let setup = Setup::new();
+    let headers = [
+        ("x-ms-blob-type", "BlockBlob"),
+        ("x-ms-blob-content-type", "text/plain"),
+        ("content-type", "application/octet-stream"),
+        ("x-ms-meta-source", "page"),
+        ("x-ms-client-request-id", "mine"),
+    ];
+
+    let put = setup
+        .send(FRONTEND, "PUT /attachments/dir%2Fa.txt", &headers, "hello")
+        .await;
+
+    assert_eq!(put.status, StatusCode::CREATED);
+    assert_eq!(put.header("x-ms-version"), "2026-04-06");
+    assert_eq!(put.header("x-ms-client-request-id"), "mine");
+    assert!(
+        put.header("etag").starts_with("\"0x8D"),
+        "{}",
+        put.header("etag")
+    );
+    let got = setup.get("dir/a.txt", &[]).await;
+    assert_eq!((got.status, got.text()), (StatusCode::OK, "hello"));
+    for (name, expected) in [
+        ("etag", put.header("etag")),
+        ("content-type", "text/plain"),
+        ("content-length", "5"),
+        ("accept-ranges", "bytes"),
+        ("x-ms-blob-type", "BlockBlob"),
+        ("x-ms-meta-source", "page"),
+        ("last-modified", put.header("last-modified")),
+        ("x-ms-lease-state", "available"),
+    ] {
+        assert_eq!(got.header(name), expected, "{name}");
+    }
+    assert!(got.header("date").ends_with(" GMT"));
+    let head = setup
+        .send(FRONTEND, "HEAD /attachments/dir%2Fa.txt", &[], "")
+        .await;
+    assert_eq!(
+        (head.status, head.header("content-length")),
+        (StatusCode::OK, "5")
+    );
+    assert!(head.body.is_empty());
+}
+
+#[tokio::test]
+async fn every_change_has_another_etag() {
+    let setup = Setup::new();
+    let first = setup.put("a", "1").await;
+
+    let second = setup.put("a", "1").await;
+
+    assert_ne!(first.header("etag"), second.header("etag"));
+}
+
+#[tokio::test]
+async fn a_blob_of_blocks_is_got_in_ranges() {
+    let setup = Setup::new();
+    for (id, content) in [
+        ("QQ%3D%3D", "abc"),
+        ("Qg%3D%3D", "def"),
+        ("Qw%3D%3D", "xyz"),
+    ] {
+        let line = format!("PUT /attachments/big?blockid={id}&comp=block");
+        let answer = setup.send(FRONTEND, &line, &[], content).await;
+        assert_eq!(answer.status, StatusCode::CREATED);
+    }
+    assert_eq!(setup.get("big", &[]).await.refusal(), (404, "BlobNotFound"));
+    let staged = setup
+        .send(
+            FRONTEND,
+            "GET /attachments/big?comp=blocklist&blocklisttype=all",
+            &[],
+            "",
+        )
+        .await;
+    assert_eq!(staged.elements("Name"), ["QQ==", "Qg==", "Qw=="]);
+    assert_eq!(staged.header("etag"), "", "nothing is committed");
+
+    let list = r#"<?xml version="1.0" encoding="utf-8"?><BlockList><Latest>Qg==</Latest><Latest>QQ==</Latest></BlockList>"#;
+    let committed = setup
+        .send(
+            FRONTEND,
+            "PUT /attachments/big?comp=blocklist",
+            &[("content-type", "application/xml")],
+            list,
+        )
+        .await;
+
+    assert_eq!(
+        committed.status,
+        StatusCode::CREATED,
+        "{}",
+        committed.text()
+    );
+    let whole = setup.get("big", &[]).await;
+    assert_eq!(whole.text(), "defabc");
+    assert_eq!(whole.header("content-type"), "application/octet-stream");
+    for (header, range, expected, content_range) in [
+        ("range", "bytes=0-4194303", "defabc", "bytes 0-5/6"),
+        ("x-ms-range", "bytes=2-3", "fa", "bytes 2-3/6"),
+        ("x-ms-range", "bytes=4-", "bc", "bytes 4-5/6"),
+    ] {
+        let part = setup
+            .get(
+                "big",
+                &[(header, range), ("if-match", committed.header("etag"))],
+            )
+            .await;
+        assert_eq!(part.status, StatusCode::PARTIAL_CONTENT, "{range}");
+        assert_eq!(
+            (part.text(), part.header("content-range")),
+            (expected, content_range)
+        );
+        assert_eq!(part.header("content-length"), expected.len().to_string());
+    }
+    let left = setup
+        .send(
+            FRONTEND,
+            "GET /attachments/big?comp=blocklist&blocklisttype=all",
+            &[],
+            "",
+        )
+        .await;
+    assert_eq!(
+        left.elements("Name"),
+        ["Qg==", "QQ=="],
+        "what was not listed is gone"
+    );
+    assert_eq!(left.header("x-ms-blob-content-length"), "6");
+}
+
+/// The official Rust client asks for a range first, and once more without when
+/// the blob turns out to be empty.
+#[tokio::test]
+async fn a_range_of_an_empty_blob_is_refused_with_its_length() {
+    let setup = Setup::new();
+    setup.put("empty", "").await;
+
+    let answer = setup.get("empty", &[("range", "bytes=0-4194303")]).await;
+
+    assert_eq!(answer.refusal(), (416, "InvalidRange"));
+    assert_eq!(answer.header("content-range"), "bytes */0");
+    let whole = setup.get("empty", &[]).await;
+    assert_eq!(
+        (whole.status, whole.header("content-length")),
+        (StatusCode::OK, "0")
+    );
+}
+
+/// Control actions that the data plane enforces: a contributor of one container
+/// may even delete it.
+#[tokio::test]
+async fn containers_are_managed_with_control_actions() {
+    let setup = Setup::with_owner();
+    let properties = setup
+        .send(FRONTEND, "GET /attachments?restype=container", &[], "")
+        .await;
+    assert_eq!(properties.status, StatusCode::OK);
+    assert_eq!(properties.header("x-ms-lease-state"), "available");
+
+    let created = setup
+        .send(
+            "backend",
+            "PUT /another?restype=container",
+            &[("x-ms-meta-of", "b")],
+            "",
+        )
+        .await;
+
+    assert_eq!(created.status, StatusCode::CREATED);
+    let again = setup
+        .send("backend", "PUT /another?restype=container", &[], "")
+        .await;
+    assert_eq!(again.refusal(), (409, "ContainerAlreadyExists"));
+    let list = setup
+        .send(
+            "backend",
+            "GET /?comp=list&include=metadata&maxresults=1",
+            &[],
+            "",
+        )
+        .await;
+    assert_eq!(list.elements("Name"), ["another"]);
+    assert_eq!(list.element("Metadata"), "<of>b</of>");
+    let next = format!("GET /?comp=list&marker={}", list.element("NextMarker"));
+    let rest = setup.send("backend", &next, &[], "").await;
+    assert_eq!(rest.elements("Name"), ["attachments"]);
+    assert!(rest.text().contains("<NextMarker/>"), "{}", rest.text());
+    let deleted = setup
+        .send(FRONTEND, "DELETE /attachments?restype=container", &[], "")
+        .await;
+    assert_eq!(deleted.status, StatusCode::ACCEPTED);
+    let early = setup
+        .send("backend", "PUT /attachments?restype=container", &[], "")
+        .await;
+    assert_eq!(early.refusal(), (409, "ContainerBeingDeleted"));
+    setup
+        .fixture
+        .clock
+        .advance(std::time::Duration::from_secs(31));
+    let late = setup
+        .send("backend", "PUT /attachments?restype=container", &[], "")
+        .await;
+    assert_eq!(late.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn blobs_are_listed_by_prefix_and_page() {
+    let setup = Setup::new();
+    for name in ["a/1", "a/2", "b/1", "c<d"] {
+        setup.put(&name.replace('<', "%3C"), "x").await;
+    }
+    let list = async |query: &str| {
+        let line = format!("GET /attachments?comp=list&restype=container{query}");
+        setup.send(FRONTEND, &line, &[], "").await
+    };
+
+    let all = list("").await;
+
+    assert_eq!(all.elements("Name"), ["a/1", "a/2", "b/1", "c&lt;d"]);
+    assert!(all.text().contains(&format!(
+        r#"<EnumerationResults ServiceEndpoint="https://{HOST}/" ContainerName="attachments">"#
+    )));
+    assert!(
+        all.element("Etag").starts_with("0x8D"),
+        "unquoted: {}",
+        all.element("Etag")
+    );
+    assert_eq!(all.element("Content-Length"), "1");
+    assert_eq!(all.element("BlobType"), "BlockBlob");
+    assert_eq!(list("&prefix=a%2F").await.elements("Name"), ["a/1", "a/2"]);
+    let first = list("&maxresults=3").await;
+    assert_eq!(first.elements("Name"), ["a/1", "a/2", "b/1"]);
+    let next = list(&format!(
+        "&maxresults=3&marker={}",
+        first.element("NextMarker")
+    ))
+    .await;
+    assert_eq!(next.elements("Name"), ["c&lt;d"]);
+    let folders = list("&delimiter=%2F").await;
+    assert_eq!(
+        folders.elements("BlobPrefix"),
+        ["<Name>a/</Name>", "<Name>b/</Name>"]
+    );
+    assert_eq!(folders.elements("Blob").len(), 1);
+    let page = list("&delimiter=%2F&maxresults=1").await;
+    let page = list(&format!(
+        "&delimiter=%2F&maxresults=1&marker={}",
+        page.element("NextMarker")
+    ))
+    .await;
+    assert_eq!(page.elements("Name"), ["b/"]);
+    assert_eq!(
+        list("&maxresults=0").await.refusal(),
+        (400, "OutOfRangeQueryParameterValue")
+    );
+    assert_eq!(
+        list("&maxresults=x").await.refusal(),
+        (400, "InvalidQueryParameterValue")
+    );
+}
+
+#[tokio::test]
+async fn metadata_is_replaced_and_listed() {
+    let setup = Setup::new();
+    let put = setup.put("a", "1").await;
+
+    let set = setup
+        .send(
+            FRONTEND,
+            "PUT /attachments/a?comp=metadata",
+            &[("x-ms-meta-k", "v")],
+            "",
+        )
+        .await;
+
+    assert_eq!(set.status, StatusCode::OK);
+    assert_ne!(set.header("etag"), put.header("etag"));
+    assert_eq!(setup.get("a", &[]).await.header("x-ms-meta-k"), "v");
+    let list = setup
+        .send(
+            FRONTEND,
+            "GET /attachments?comp=list&restype=container&include=metadata",
+            &[],
+            "",
+        )
+        .await;
+    assert_eq!(list.element("Metadata"), "<k>v</k>");
+    for (name, code) in [
+        ("x-ms-meta-a-b", "InvalidMetadata"),
+        ("x-ms-meta-", "EmptyMetadataKey"),
+    ] {
+        let bad = setup
+            .send(
+                FRONTEND,
+                "PUT /attachments/a?comp=metadata",
+                &[(name, "v")],
+                "",
+            )
+            .await;
+        assert_eq!(bad.refusal(), (400, code));
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_blob_is_gone() {
+    let setup = Setup::new();
+    setup.put("a", "1").await;
+
+    let deleted = setup
+        .send(
+            FRONTEND,
+            "DELETE /attachments/a",
+            &[("x-ms-delete-snapshots", "include")],
+            "",
+        )
+        .await;
+
+    assert_eq!(deleted.status, StatusCode::ACCEPTED);
+    assert_eq!(setup.get("a", &[]).await.refusal(), (404, "BlobNotFound"));
+}

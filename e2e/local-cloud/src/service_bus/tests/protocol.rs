@@ -1,0 +1,540 @@
+//! The wire itself: what a well-behaved client never sends, and what its engine
+//! does not show.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use serde_amqp::Value;
+use serde_bytes::ByteBuf;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    task::JoinHandle,
+};
+
+use super::client::*;
+use crate::service_bus::{
+    MAX_MESSAGE_SIZE, codec,
+    connection::Connection,
+    frame::{self, FrameType},
+    message::{Map, Plain},
+    outcome,
+    performatives::{self, LinkFlow, Role, SessionFlow, full_length},
+};
+
+const SASL: &[u8] = b"AMQP\x03\x01\x00\x00";
+const AMQP: &[u8] = b"AMQP\x00\x01\x00\x00";
+const SEND_HANDLE: u32 = 2;
+const RECEIVE_HANDLE: u32 = 3;
+
+/// A client of bytes.
+struct Raw {
+    stream: DuplexStream,
+    input: BytesMut,
+    broker: JoinHandle<()>,
+    /// Everything that was sent.
+    sent: Vec<u8>,
+}
+
+impl Raw {
+    fn new(cloud: &Cloud) -> Self {
+        let (stream, server) = tokio::io::duplex(1 << 20);
+        let broker = tokio::spawn(Arc::clone(&cloud.bus).serve(server));
+        Self {
+            stream,
+            input: BytesMut::new(),
+            broker,
+            sent: Vec::new(),
+        }
+    }
+
+    /// Up to an answered open.
+    async fn connect(cloud: &Cloud, idle_time_out: u32) -> Self {
+        let mut raw = Self::new(cloud);
+        raw.send_bytes(SASL).await;
+        assert_eq!(raw.bytes(8).await, SASL);
+        raw.frame().await;
+        let init = full_length(0x41, 3, [codec::symbol("ANONYMOUS")]);
+        raw.send(FrameType::Sasl, &init, &[]).await;
+        assert_eq!(raw.performative().await, (0x44, 2));
+        raw.send_bytes(AMQP).await;
+        assert_eq!(raw.bytes(8).await, AMQP);
+        let open = performatives::open("raw", 65_536, 1, idle_time_out);
+        raw.send_amqp(&open).await;
+        assert_eq!(raw.performative().await, (0x10, 10));
+        raw
+    }
+
+    /// Up to an open session on channel 0.
+    async fn open(cloud: &Cloud) -> Self {
+        let mut raw = Self::connect(cloud, 0).await;
+        raw.send_amqp(&performatives::begin(0, 5_000, 255)).await;
+        assert_eq!(raw.performative().await, (0x11, 8));
+        raw
+    }
+
+    /// With `$cbs` on handles 0 and 1, and the identity's token for the queue.
+    async fn open_as(cloud: &Cloud, identity: &str, queue: &str) -> Self {
+        let mut raw = Self::open(cloud).await;
+        raw.attach(0, Role::Sender, "$cbs", Some(1)).await;
+        assert_eq!(raw.performative().await, (0x13, 11));
+        raw.attach(1, Role::Receiver, "$cbs", None).await;
+        raw.grant(1, 10).await;
+        let name = format!("sb://{HOST}/{queue}");
+        let properties = [("operation", "put-token"), ("type", "jwt"), ("name", &name)]
+            .map(|(name, value)| (Value::from(name), Value::from(value)));
+        let token = Value::String(cloud.token(identity));
+        let request = Plain::encode(vec![Value::from("id")], Map::from_iter(properties), token);
+        raw.transfer(0, 0, &request).await;
+        assert_eq!(raw.performative().await, (0x15, 6));
+        let answer = raw.frame().await;
+        let (_, payload) = codec::decode(&answer).unwrap();
+        let answer = Plain::parse(&Bytes::copy_from_slice(payload)).unwrap();
+        let status = codec::entry(&answer.application_properties, "status-code").cloned();
+        assert_eq!(status, Some(Value::Int(202)));
+        raw
+    }
+
+    async fn attach(&mut self, handle: u32, role: Role, address: &str, rcv: Option<u8>) {
+        let terminus = |code, length| full_length(code, length, [Value::from(address)]);
+        let attach = full_length(
+            0x12,
+            14,
+            [
+                Value::String(format!("link-{handle}")),
+                Value::Uint(handle),
+                Value::Bool(role == Role::Receiver),
+                Value::Null,
+                rcv.map_or(Value::Null, Value::Ubyte),
+                terminus(0x28, 1),
+                terminus(0x29, 1),
+                Value::Null,
+                Value::Null,
+                if role == Role::Sender {
+                    Value::Uint(0)
+                } else {
+                    Value::Null
+                },
+            ],
+        );
+        self.send_amqp(&attach).await;
+        assert_eq!(self.performative().await, (0x12, 14));
+    }
+
+    async fn grant(&mut self, handle: u32, credit: u32) {
+        let session = SessionFlow {
+            next_incoming_id: 0,
+            incoming_window: 5_000,
+            next_outgoing_id: 0,
+            outgoing_window: 5_000,
+        };
+        let flow = LinkFlow {
+            delivery_count: Some(0),
+            credit,
+            drain: false,
+        };
+        self.send_amqp(&performatives::flow(session, Some((handle, flow))))
+            .await;
+    }
+
+    async fn transfer(&mut self, handle: u32, delivery_id: u32, payload: &[u8]) {
+        let (first, mut rest) = payload.split_at(payload.len().min(60_000));
+        let transfer = |more| performatives::transfer(handle, delivery_id, b"tag", false, more);
+        self.send(FrameType::Amqp, &transfer(!rest.is_empty()), first)
+            .await;
+        while !rest.is_empty() {
+            let (next, after) = rest.split_at(rest.len().min(60_000));
+            let transfer = performatives::continued_transfer(handle, !after.is_empty());
+            self.send(FrameType::Amqp, &transfer, next).await;
+            rest = after;
+        }
+    }
+
+    async fn send_amqp(&mut self, performative: &Value) {
+        self.send(FrameType::Amqp, performative, &[]).await;
+    }
+
+    async fn send(&mut self, kind: FrameType, performative: &Value, payload: &[u8]) {
+        let mut out = BytesMut::new();
+        frame::put_frame(&mut out, kind, 0, performative, payload);
+        self.send_bytes(&out).await;
+    }
+
+    async fn send_bytes(&mut self, bytes: &[u8]) {
+        self.sent.extend_from_slice(bytes);
+        self.stream.write_all(bytes).await.unwrap();
+    }
+
+    async fn more(&mut self) {
+        let read = self.stream.read_buf(&mut self.input);
+        assert_ne!(
+            within("bytes from the broker", read).await.unwrap(),
+            0,
+            "the stream ends"
+        );
+    }
+
+    async fn bytes(&mut self, count: usize) -> BytesMut {
+        while self.input.len() < count {
+            self.more().await;
+        }
+        self.input.split_to(count)
+    }
+
+    async fn frame(&mut self) -> Bytes {
+        loop {
+            if let Some(frame) = frame::take_frame(&mut self.input).unwrap() {
+                return frame.body;
+            }
+            self.more().await;
+        }
+    }
+
+    /// Descriptor and fields of the next frame.
+    async fn fields(&mut self) -> (u64, Vec<Value>) {
+        let body = self.frame().await;
+        let (performative, _) = codec::decode(&body).unwrap();
+        match codec::open_described(performative).unwrap() {
+            (code, Value::List(fields)) => (code, fields),
+            (code, other) => panic!("{code:#04x} is {other:?}"),
+        }
+    }
+
+    /// Descriptor and number of fields of the next frame.
+    async fn performative(&mut self) -> (u64, usize) {
+        let (code, fields) = self.fields().await;
+        (code, fields.len())
+    }
+
+    /// The error in the next frame, which is a close (0x18), detach (0x16), ..
+    async fn error(&mut self, code: u64) -> (String, String) {
+        let (found, mut fields) = self.fields().await;
+        assert_eq!(found, code, "{fields:?}");
+        error_of(fields.pop().unwrap())
+    }
+
+    /// Reads to the end of the stream; the broker has not panicked.
+    async fn end(mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        within("the end", self.stream.read_to_end(&mut rest))
+            .await
+            .unwrap();
+        drop(self.stream);
+        within("the broker's end", self.broker)
+            .await
+            .expect("it has not panicked");
+        rest
+    }
+}
+
+fn error_of(error: Value) -> (String, String) {
+    let (_, error) = codec::open_described(error).unwrap();
+    let Value::List(fields) = error else {
+        panic!("the error is {error:?}");
+    };
+    let [condition, description, _] = &fields[..] else {
+        panic!("the error is {fields:?}");
+    };
+    let text = |value| codec::text(value).unwrap().to_owned();
+    (text(condition), text(description))
+}
+
+fn data(bytes: usize) -> Vec<u8> {
+    codec::encode(&codec::described(
+        0x75,
+        Value::Binary(ByteBuf::from(vec![7; bytes])),
+    ))
+}
+
+#[tokio::test]
+async fn a_disposition_after_the_lock_is_lost_is_rejected() {
+    let cloud = Cloud::new();
+    let mut frontend = cloud.connect_as("frontend", &[JOBS]).await;
+    let mut sender = frontend.sender(JOBS).await.unwrap();
+    send(&mut sender, "id-1", "x").await;
+    send(&mut sender, "id-2", "y").await;
+    let mut raw = Raw::open_as(&cloud, "worker", JOBS).await;
+    raw.attach(RECEIVE_HANDLE, Role::Receiver, JOBS, Some(1))
+        .await;
+    raw.grant(RECEIVE_HANDLE, 2).await;
+    let (code, delivery) = raw.fields().await;
+    assert_eq!((code, &delivery[1]), (0x14, &Value::Uint(1)));
+    raw.frame().await;
+    let accept = |delivery_id| {
+        full_length(
+            0x15,
+            6,
+            [
+                Value::Bool(true),
+                Value::Uint(delivery_id),
+                Value::Null,
+                Value::Bool(false),
+                outcome::accepted(),
+            ],
+        )
+    };
+
+    raw.send_amqp(&accept(1)).await;
+    let (_, answer) = raw.fields().await;
+    assert_eq!(
+        answer[..5],
+        [
+            Value::Bool(false),
+            1_u32.into(),
+            1_u32.into(),
+            true.into(),
+            outcome::accepted()
+        ]
+    );
+    cloud.advance(30);
+    raw.send_amqp(&accept(2)).await;
+
+    let (_, mut answer) = raw.fields().await;
+    let (code, fields) = codec::open_described(answer.swap_remove(4)).unwrap();
+    let Value::List(mut fields) = fields else {
+        panic!("the state is {fields:?}");
+    };
+    assert_eq!(code, 0x25);
+    let (condition, text) = error_of(fields.pop().unwrap());
+    assert_eq!(condition, "com.microsoft:message-lock-lost");
+    assert!(text.starts_with("The lock supplied is invalid. "), "{text}");
+}
+
+#[tokio::test]
+async fn an_oversized_message_is_refused_with_its_size() {
+    let cloud = Cloud::new();
+    let mut raw = Raw::open_as(&cloud, "frontend", JOBS).await;
+    raw.attach(SEND_HANDLE, Role::Sender, JOBS, None).await;
+    assert_eq!(raw.performative().await, (0x13, 11));
+    let limit = usize::try_from(MAX_MESSAGE_SIZE).unwrap();
+
+    raw.transfer(SEND_HANDLE, 1, &data(limit)).await;
+
+    let (condition, text) = raw.error(0x16).await;
+    assert_eq!(condition, "amqp:link:message-size-exceeded");
+    assert_eq!(
+        text,
+        "The received message (delivery-id:1, size:262152 bytes) exceeds the limit \
+         (262144 bytes) currently allowed on the link."
+    );
+}
+
+#[tokio::test]
+async fn a_transfer_without_credit_ends_the_link() {
+    let cloud = Cloud::new();
+    let mut raw = Raw::open_as(&cloud, "frontend", JOBS).await;
+    raw.attach(SEND_HANDLE, Role::Sender, JOBS, None).await;
+    raw.frame().await;
+    let hold = cloud.fixture.holds.arm(crate::holds::Matcher::default());
+
+    for delivery_id in 1..=1_001 {
+        raw.transfer(SEND_HANDLE, delivery_id, &data(1)).await;
+    }
+
+    let (condition, _) = raw.error(0x16).await;
+    assert_eq!(condition, "amqp:link:transfer-limit-exceeded");
+    assert_eq!(
+        cloud.fixture.holds.state(hold),
+        Some(crate::holds::State::Gone)
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_amqp_closes_the_connection_with_an_error() {
+    let framed = |performative: &[u8]| {
+        let size = u32::try_from(performative.len() + 8).unwrap();
+        [&size.to_be_bytes(), &b"\x02\x00\x00\x00"[..], performative].concat()
+    };
+    for (bytes, condition, text) in [
+        (
+            b"\xff\xff\xff\xff\x02\x00\x00\x00".to_vec(),
+            "amqp:connection:framing-error",
+            "a frame of 4294967295 bytes exceeds the limit of 65536",
+        ),
+        (
+            b"\x00\x00\x00\x08\x02\x01\x00\x00".to_vec(),
+            "amqp:connection:framing-error",
+            "a SASL frame after SASL has ended",
+        ),
+        (
+            framed(b"\x40"),
+            "amqp:decode-error",
+            "a described value is expected",
+        ),
+        (
+            framed(b"\x00\x53\x12\xc0\xff\x01"),
+            "amqp:decode-error",
+            "the data ends inside a value",
+        ),
+        (
+            framed(b"\x00\x53\x12\xc0\x0a\x03\xa1\x01l\x70\x00\x00\x01\x00\x42"),
+            "amqp:not-allowed",
+            "the handle exceeds handle-max",
+        ),
+        (
+            framed(b"\x00\x53\x10\x45"),
+            "amqp:not-allowed",
+            "a second open",
+        ),
+    ] {
+        let cloud = Cloud::new();
+        let mut raw = Raw::open(&cloud).await;
+
+        raw.send_bytes(&bytes).await;
+
+        let error = raw.error(0x18).await;
+        assert_eq!(
+            error,
+            (condition.to_owned(), text.to_owned()),
+            "{bytes:02x?}"
+        );
+        raw.stream.shutdown().await.unwrap();
+        assert!(raw.end().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_beginning_is_answered_with_what_is_spoken_here() {
+    for (bytes, answer) in [
+        (AMQP, SASL),
+        (b"AMQP\x02\x01\x00\x00", SASL),
+        (b"HTTP/1.1 200 OK\r\n", SASL),
+        (
+            b"GET /$servicebus/websocket HTTP/1.1\r\n\r\n",
+            b"HTTP/1.1 501 Not Implemented\r\n",
+        ),
+    ] {
+        let cloud = Cloud::new();
+        let mut raw = Raw::new(&cloud);
+
+        raw.send_bytes(bytes).await;
+        raw.stream.shutdown().await.unwrap();
+
+        let answered = raw.end().await;
+        assert!(
+            answered.starts_with(answer),
+            "{:?}",
+            String::from_utf8_lossy(&answered)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_patient_client_hears_nothing_an_impatient_one_a_heartbeat() {
+    let cloud = Cloud::new();
+    for (idle_time_out, period) in [
+        (None, None),
+        (Some(0), None),
+        (Some(900), Some(300)),
+        (Some(60_000), Some(15_000)),
+    ] {
+        let (outputs, _) = tokio::sync::mpsc::channel(1);
+        let mut connection = Connection::new(Arc::clone(&cloud.bus), true, outputs);
+        let mut input = BytesMut::from(SASL);
+        let init = full_length(0x41, 3, [codec::symbol("ANONYMOUS")]);
+        frame::put_frame(&mut input, FrameType::Sasl, 0, &init, &[]);
+        input.extend_from_slice(AMQP);
+        connection.receive(&mut input);
+        let before = connection.out.len();
+        connection.write_heartbeat();
+        assert_eq!(connection.out.len(), before, "a heartbeat before open");
+
+        let mut open = vec![Value::from("raw"), Value::Null, Value::Null, Value::Null];
+        open.push(idle_time_out.map_or(Value::Null, Value::Uint));
+        frame::put_frame(
+            &mut input,
+            FrameType::Amqp,
+            0,
+            &full_length(0x10, 10, open),
+            &[],
+        );
+        connection.receive(&mut input);
+
+        assert_eq!(connection.heartbeat(), period.map(Duration::from_millis));
+        let before = connection.out.len();
+        connection.write_heartbeat();
+        assert_eq!(connection.out.len(), before + 8);
+    }
+}
+
+#[tokio::test]
+async fn a_heartbeat_comes_without_being_asked_again() {
+    let cloud = Cloud::new();
+    let mut raw = Raw::connect(&cloud, 300).await;
+
+    assert!(raw.frame().await.is_empty());
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_closed_at_once() {
+    let cloud = Cloud::new();
+    let all = u32::try_from(crate::service_bus::MAX_CONNECTIONS).unwrap();
+    let _connections = cloud.bus.connections.try_acquire_many(all).unwrap();
+
+    let mut raw = Raw::connect(&cloud, 0).await;
+
+    let (condition, _) = raw.error(0x18).await;
+    assert_eq!(condition, "amqp:resource-limit-exceeded");
+}
+
+#[tokio::test]
+async fn another_namespace_is_not_served() {
+    let cloud = Cloud::new();
+    let mut client = cloud.connect().await;
+    let token = cloud.token("frontend");
+
+    let name = format!("sb://otherbus.servicebus.windows.net/{JOBS}");
+    let (status, text) = client.put(&token, "jwt", &name).await;
+
+    assert_eq!(status, 404, "{text}");
+}
+
+#[tokio::test]
+async fn another_sasl_mechanism_is_refused() {
+    let cloud = Cloud::new();
+    let mut raw = Raw::new(&cloud);
+    raw.send_bytes(SASL).await;
+    raw.bytes(8).await;
+    raw.frame().await;
+
+    let init = full_length(0x41, 3, [codec::symbol("PLAIN")]);
+    raw.send(FrameType::Sasl, &init, &[]).await;
+
+    let (code, fields) = raw.fields().await;
+    assert_eq!((code, &fields[0]), (0x44, &Value::Ubyte(1)));
+}
+
+/// Every conversation ends, and none ends in a panic, whatever the bytes are.
+#[tokio::test]
+async fn no_bytes_make_the_broker_panic() {
+    let cloud = Cloud::new();
+    let mut raw = Raw::open_as(&cloud, "frontend", JOBS).await;
+    raw.attach(SEND_HANDLE, Role::Sender, JOBS, None).await;
+    raw.frame().await;
+    raw.transfer(SEND_HANDLE, 1, &data(50)).await;
+    assert_eq!(raw.performative().await, (0x15, 6));
+    raw.send_amqp(&performatives::detach(SEND_HANDLE, true, None))
+        .await;
+    raw.send_amqp(&performatives::close(None)).await;
+    let conversation = raw.sent.clone();
+    let mut random = 1_u64;
+    let mut next = |below: usize| {
+        // Knuth's MMIX generator: any will do, as long as it repeats itself.
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(random >> 33).unwrap() % below
+    };
+
+    for _ in 0..400 {
+        let mut bytes = conversation.clone();
+        for _ in 0..=next(3) {
+            let at = next(bytes.len());
+            bytes[at] = u8::try_from(next(256)).unwrap();
+        }
+        bytes.truncate(bytes.len() - next(40));
+        let mut raw = Raw::new(&cloud);
+        raw.stream.write_all(&bytes).await.unwrap();
+        raw.stream.shutdown().await.unwrap();
+        raw.end().await;
+    }
+}

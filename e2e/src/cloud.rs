@@ -1,0 +1,90 @@
+//! `cargo cloud`: the local cloud alone.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anstream::{eprintln, println};
+use anyhow::{Context as _, Result};
+use local_cloud::LocalCloud;
+use platform::server::Shutdown;
+use platform::telemetry::error_chain;
+use tracing_subscriber::EnvFilter;
+
+/// Run the local cloud alone, on any access model, until Ctrl-C.
+///
+/// It plays a cluster's token issuer, Entra ID, Key Vault, Cosmos DB, Blob
+/// Storage and Service Bus on loopback, and refuses what Azure would refuse. It
+/// is not Azure: keep nothing in it.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example: use the frontend's identity from another program\n  \
+    cargo cloud --state /tmp/cloud\n  \
+    set -a; . /tmp/cloud/env/todolist.frontend.env; set +a   # in another shell\n  \
+    your-program-with-an-azure-sdk"
+)]
+pub(crate) struct Options {
+    /// The access model: what exists, who trusts whom, who may do what.
+    #[arg(long, value_name = "FILE", default_value_os_t = e2e::default_model())]
+    model: PathBuf,
+    /// Where to leave what clients need; a temporary directory by default.
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// What to log on standard error: error, warn, info (with the audit) or debug.
+    #[arg(long, default_value = "warn")]
+    log: EnvFilter,
+    /// End when standard input closes.
+    #[arg(long, hide = true)]
+    until_stdin_closes: bool,
+}
+
+pub(crate) fn main(options: Options) -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(options.log.clone())
+        .with_writer(std::io::stderr)
+        .init();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let ran = runtime
+        .context("no runtime could be started")
+        .and_then(|runtime| runtime.block_on(run(options)));
+    match ran {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("the local cloud: {}", error_chain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: Options) -> Result<()> {
+    let shutdown = Shutdown::on_signals()?;
+    let shutdown = if options.until_stdin_closes {
+        shutdown.also_when_stdin_closes()
+    } else {
+        shutdown
+    };
+    let cloud = LocalCloud::start(&options.model, options.state).await?;
+    let endpoints = cloud.endpoints();
+    let state = cloud.state_directory().display();
+    println!("local cloud, not Azure");
+    println!("  model    {}", options.model.display());
+    println!("  state    {state} (endpoints.json, ca.pem, control-token, env/, tokens/)");
+    println!(
+        "  proxy    {}  (HTTPS_PROXY: the real host names below)",
+        endpoints.proxy
+    );
+    println!(
+        "  control  {}  (wants the control-token)",
+        endpoints.control
+    );
+    for (host, local) in &endpoints.planes {
+        println!("  {host:<40} also {local}");
+    }
+    for (host, local) in &endpoints.amqp {
+        println!("  {host:<40} AMQP over TLS at {local}");
+    }
+    println!("  Ctrl-C ends it");
+    shutdown.requested().await;
+    Ok(())
+}

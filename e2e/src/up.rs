@@ -1,0 +1,219 @@
+//! `cargo up`: the whole workload on the local cloud. Every line that it prints
+//! comes from something that happened.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anstream::{eprintln, println};
+use anstyle::{AnsiColor, Style};
+use anyhow::{Context as _, Result, bail};
+use e2e::expected::{self, EXPECTED_ACCESS};
+use e2e::stack::{Event, Options as StackOptions, Stack};
+use platform::access::{AccessReport, Outcome};
+use platform::server::Shutdown;
+use platform::telemetry::error_chain;
+
+const PODS: [&str; 3] = ["frontend", "backend", "worker"];
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default();
+const FAINT: Style = Style::new().dimmed();
+
+/// Run the whole workload on the local cloud, until Ctrl-C.
+///
+/// It starts a local cloud (a cluster's token issuer, Entra ID, Key Vault,
+/// Cosmos DB, Blob Storage, Service Bus), then backend, worker and frontend as
+/// the manifests in k8s/base say, lets each pod try every access path with its
+/// own identity, and compares the answers with e2e/expected-access.md. It needs
+/// no Docker, no cluster and no subscription, and leaves nothing behind.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// The port of the pages, on localhost.
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// The access model to run on.
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Stop as soon as everything has been checked.
+    #[arg(long)]
+    check: bool,
+}
+
+pub(crate) fn main(options: Options) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let ran = runtime
+        .context("no runtime could be started")
+        .and_then(|runtime| runtime.block_on(run(options)));
+    match ran {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{BAD}cargo up:{BAD:#} {}", error_chain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: Options) -> Result<()> {
+    let began = Instant::now();
+    let shutdown = Shutdown::on_signals()?;
+    check_port(options.port)?;
+    println!(
+        "{FAINT}The local cloud is not Azure: it enforces trust and roles, and keeps nothing.{FAINT:#}"
+    );
+    let stack_options = StackOptions {
+        model: options.model,
+        port: options.port,
+        ..StackOptions::default()
+    };
+    let started = tokio::select! {
+        started = start(stack_options) => started,
+        () = shutdown.requested() => bail!("interrupted while starting"),
+    };
+    let mut stack = started?;
+    println!("{FAINT}logs   {}{FAINT:#}", stack.logs().display());
+    println!(
+        "{FAINT}Try: add a to-do, attach a file and watch the worker process it; then open Access. Ctrl-C stops all.{FAINT:#}"
+    );
+    println!(
+        "{GOOD}ready{GOOD:#} in {:.1} s: http://localhost:{}",
+        began.elapsed().as_secs_f64(),
+        options.port
+    );
+    let ended = if options.check {
+        None
+    } else {
+        tokio::select! {
+            ended = stack.any_ended() => Some(ended),
+            () = shutdown.requested() => None,
+        }
+    };
+    println!();
+    stack.stop(|name| println!("stopped {name}")).await?;
+    ended.map_or(Ok(()), Err)
+}
+
+async fn start(options: StackOptions) -> Result<Stack> {
+    let stack = Stack::start(options, tell).await?;
+    let mut found = BTreeMap::new();
+    let mut reports = Vec::new();
+    for pod in PODS {
+        let report = stack.probe(pod).await?;
+        print_exchanges(pod, &report);
+        for cell in &report.cells {
+            found.insert((pod.to_owned(), cell.id()), cell.outcome.text().to_owned());
+        }
+        reports.push(report);
+    }
+    println!("{}", matrix(&reports));
+    let differences = expected::compare(&expected::parse(EXPECTED_ACCESS)?, &found);
+    if differences.is_empty() {
+        let allowed = found
+            .values()
+            .filter(|outcome| *outcome == "allowed")
+            .count();
+        println!(
+            "access {allowed} allowed, {} denied: {GOOD}each as in e2e/expected-access.md{GOOD:#}",
+            found.len() - allowed
+        );
+    } else {
+        println!("access {BAD}differs from e2e/expected-access.md{BAD:#}:");
+        for difference in differences {
+            let expected = difference.expected;
+            let found = difference.found.unwrap_or_else(|| "not tried".to_owned());
+            println!(
+                "  {} {}: {BAD}{found}{BAD:#}, expected {}",
+                expected.identity, expected.action, expected.outcome
+            );
+        }
+    }
+    Ok(stack)
+}
+
+fn check_port(port: u16) -> Result<()> {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            bail!(
+                "port {port} is taken; choose another, for example: cargo up --port {}",
+                port.saturating_add(1)
+            )
+        }
+        other => {
+            other.with_context(|| {
+                format!("port {port} cannot be used; choose another with --port")
+            })?;
+            Ok(())
+        }
+    }
+}
+
+fn tell(event: Event) {
+    match event {
+        Event::CloudReady { took } => {
+            println!("cloud     local cloud ready in {}", milliseconds(took))
+        }
+        Event::TokenProjected { pod, subject } => {
+            println!("{pod:<9} step 1    token projected for {subject}");
+        }
+        Event::PodReady { pod, took } => println!("{pod:<9} ready in {}", milliseconds(took)),
+    }
+}
+
+/// Steps 2 to 4, once per resource.
+fn print_exchanges(pod: &str, report: &AccessReport) {
+    for exchange in &report.exchanges {
+        let resource = exchange
+            .scope
+            .trim_start_matches("https://")
+            .trim_end_matches("/.default")
+            .trim_end_matches('/');
+        println!(
+            "{pod:<9} steps 2-4 exchanged for a token for {resource} in {} ms",
+            exchange.duration_ms
+        );
+    }
+}
+
+fn milliseconds(took: Duration) -> String {
+    format!("{} ms", took.as_millis())
+}
+
+/// The answers as a table: a column for each pod.
+fn matrix(reports: &[AccessReport]) -> String {
+    let mut text = format!("{:<38}", "step 5: who may do what");
+    for pod in PODS {
+        write!(text, "{pod:<27}").expect("a string takes text");
+    }
+    let rows = reports
+        .first()
+        .map(|report| report.cells.len())
+        .unwrap_or_default();
+    for row in 0..rows {
+        let action = reports[0].cells[row].id();
+        write!(text, "\n  {action:<36}").expect("a string takes text");
+        for report in reports {
+            let (style, mark, outcome) = match &report.cells[row].outcome {
+                Outcome::Allowed => (GOOD, '✓', "allowed"),
+                Outcome::Refused { code } => (FAINT, '·', short(code)),
+                Outcome::Failed { text } => (BAD, '✗', text.as_str()),
+            };
+            let shown: String = outcome.chars().take(23).collect();
+            write!(text, "{style}{mark} {shown:<25}{style:#}").expect("a string takes text");
+        }
+    }
+    text
+}
+
+/// A refusal that fits into a column; the full text is in the table of expected
+/// access and on the Access page.
+fn short(code: &str) -> &str {
+    match code {
+        "403 AuthorizationPermissionMismatch" => "403 PermissionMismatch",
+        other => other.strip_prefix("amqp:").unwrap_or(other),
+    }
+}

@@ -1,0 +1,164 @@
+//! Processes killed at the worst moment. The local cloud holds the operation
+//! right after that moment, so that the kill always comes there.
+
+use std::time::Duration;
+
+use e2e::stack::{Options, Stack};
+
+use crate::outsider::Outsider;
+use crate::person::{Person, hold, start, until_held};
+
+/// A message's lock lasts 30 seconds.
+const PAST_THE_LOCK: Duration = Duration::from_secs(31);
+
+async fn one_entry(stack: &Stack, person: &Person, title: &str) {
+    let page = person
+        .until(stack, "the activity has the event", |page| {
+            page.activity().iter().any(|entry| entry.contains(title))
+        })
+        .await;
+    // Whatever is sent twice arrives before what is sent later.
+    person.add("Later").await;
+    let later =
+        |page: &crate::person::Page| page.activity().iter().any(|entry| entry.contains("Later"));
+    let page = if later(&page) {
+        page
+    } else {
+        person.until(stack, "a later event arrives", later).await
+    };
+    let times = page
+        .activity()
+        .iter()
+        .filter(|entry| entry.contains(title))
+        .count();
+    assert_eq!(times, 1, "{:?}", page.activity());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_killed_before_its_effect_does_it_once_after_all() {
+    let mut stack = start(Options::default()).await;
+    let person = Person::at(&stack);
+    let effect = hold(
+        &stack,
+        "worker",
+        "CreateItem",
+        "cosmos/databases/todolist/containers/activity",
+    )
+    .await;
+
+    person.add("Survive").await;
+    until_held(&stack, effect).await;
+    stack.kill_pod("worker").await.expect("killed");
+    stack.control().release(effect).await.expect("released");
+    stack
+        .control()
+        .advance(PAST_THE_LOCK)
+        .await
+        .expect("advanced");
+    stack.restart_pod("worker").await.expect("restarted");
+
+    one_entry(&stack, &person, "Survive").await;
+    stack.stop(|_| {}).await.expect("everything ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_killed_between_effect_and_settlement_does_not_do_it_twice() {
+    let mut stack = start(Options::default()).await;
+    let person = Person::at(&stack);
+    let settlement = hold(&stack, "worker", "Complete", "bus/queues/todo-events").await;
+
+    person.add("Survive").await;
+    until_held(&stack, settlement).await;
+    stack.kill_pod("worker").await.expect("killed");
+    stack.control().release(settlement).await.expect("released");
+    stack
+        .control()
+        .advance(PAST_THE_LOCK)
+        .await
+        .expect("advanced");
+    stack.restart_pod("worker").await.expect("restarted");
+
+    one_entry(&stack, &person, "Survive").await;
+    stack.stop(|_| {}).await.expect("everything ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_killed_between_commit_and_send_loses_no_event() {
+    let mut stack = start(Options::default().with("backend", "RELAY_SWEEP_SECONDS", "1")).await;
+    let person = Person::at(&stack);
+    let send = hold(&stack, "backend", "Send", "bus/queues/todo-events").await;
+
+    person.add("Survive").await;
+    until_held(&stack, send).await;
+    stack.kill_pod("backend").await.expect("killed");
+    stack.control().release(send).await.expect("released");
+    stack.restart_pod("backend").await.expect("restarted");
+
+    one_entry(&stack, &person, "Survive").await;
+    stack.stop(|_| {}).await.expect("everything ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frontend_killed_between_upload_and_send_loses_no_file() {
+    let options = Options::default()
+        .with("worker", "PENDING_GRACE_SECONDS", "1")
+        .with("worker", "WORKER_SWEEP_SECONDS", "1")
+        .with("backend", "RELAY_SWEEP_SECONDS", "1");
+    let mut stack = start(options).await;
+    let person = Person::at(&stack);
+    person.add("Survive").await;
+    let send = hold(&stack, "frontend", "Send", "bus/queues/attachment-jobs").await;
+
+    let uploading = tokio::spawn({
+        let person = person.clone();
+        async move {
+            person
+                .attach("Survive", "notes.txt", b"Remember the milk.")
+                .await
+        }
+    });
+    until_held(&stack, send).await;
+    stack.kill_pod("frontend").await.expect("killed");
+    assert!(
+        uploading.await.is_err(),
+        "the person sees the connection break"
+    );
+    stack.control().release(send).await.expect("released");
+    stack.restart_pod("frontend").await.expect("restarted");
+
+    person
+        .until(&stack, "the worker's sweep processes the file", |page| {
+            page.attachment("notes.txt")
+                .is_some_and(|about| about.contains("ready"))
+        })
+        .await;
+    assert_eq!(person.download("notes.txt").await, b"Remember the milk.");
+    stack.stop(|_| {}).await.expect("everything ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poison_message_is_dead_lettered_with_a_reason_and_the_queue_goes_on() {
+    let stack = start(Options::default()).await;
+    let person = Person::at(&stack);
+    let backend = Outsider::as_identity(&stack, "backend").await;
+    let worker = Outsider::as_identity(&stack, "worker").await;
+
+    backend
+        .send("todo-events", "poison", b"{ this is no event")
+        .await;
+    person.add("Go on").await;
+    person
+        .until(&stack, "the queue goes on", |page| {
+            page.activity().iter().any(|entry| entry.contains("Go on"))
+        })
+        .await;
+
+    let dead = worker.receive_dead_letter("todo-events").await;
+    assert_eq!(dead.body, b"{ this is no event");
+    assert!(!dead.reason.is_empty(), "a reason says what is wrong");
+    assert!(
+        !dead.description.is_empty(),
+        "a description says what to do"
+    );
+    stack.stop(|_| {}).await.expect("everything ends");
+}
