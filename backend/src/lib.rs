@@ -1,22 +1,51 @@
 //! The to-do API with its outbox relay, and the worker: two roles of one program,
 //! each with a Deployment, a service account and an identity of its own.
 
-mod backoff;
-mod instant;
-mod messages;
-mod store;
 mod todos;
+
+mod messages;
+
+mod store;
+
+mod api;
+
+mod relay;
+
+mod worker;
+
+mod readiness;
+
+mod backoff;
+
+mod instant;
 
 pub mod settings;
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
+use platform::access::Probe;
+use platform::azure::Clients;
+use platform::caller::CallerVerifier;
+use platform::health::{self, Readiness};
+use platform::identity::WorkloadIdentity;
 use platform::pod::{self, EndsWith};
-use platform::server::Shutdown;
+use platform::server::{self, Shutdown};
 use platform::settings::Vars;
+use platform::telemetry::{self, Inventory};
+use tokio::net::TcpListener;
+use tokio::time::timeout;
 
+use api::Api;
+use relay::Relay;
 use settings::{ApiSettings, WorkerSettings};
+use store::Store;
+
+/// How long the relay may take for the events that it has in hand at the end.
+const LAST_EVENTS: Duration = Duration::from_secs(5);
 
 /// The to-do API and its worker. All settings are environment variables.
 #[derive(Debug, Parser)]
@@ -48,16 +77,101 @@ pub fn main(args: impl IntoIterator<Item = String>, vars: &Vars, ends_with: Ends
     }
 }
 
-/// Runs the API until it is asked to end.
-pub async fn run_api(_settings: ApiSettings, shutdown: Shutdown) -> anyhow::Result<()> {
-    shutdown.requested().await;
-    Ok(())
+/// Runs the API, and the relay of its outbox, until it is asked to end.
+pub async fn run_api(settings: ApiSettings, shutdown: Shutdown) -> anyhow::Result<()> {
+    let ApiSettings { pod, .. } = settings;
+    let identity = WorkloadIdentity::connect(pod.identity)?;
+    let clients = Clients::connect(&pod.estate, identity.credential())?;
+    let probe = pod
+        .access_probe
+        .then(|| Probe::new(clients.clone(), identity.clone()));
+
+    let listener = bind(settings.listen).await?;
+    let management = bind(pod.management_listen).await?;
+    telemetry::inventory(&Inventory {
+        pod: "backend",
+        listen: Some(listener.local_addr()?),
+        management: management.local_addr()?,
+        identity: identity.settings(),
+        estate: &pod.estate,
+    });
+
+    let store = Store::new(clients.clone());
+    let verifier = CallerVerifier::new(settings.caller);
+    let readiness = Readiness::new(&shutdown);
+    let _waiting = readiness::of_api(&readiness, &store, &verifier, &clients);
+
+    let sender = clients.bus().create_sender(&pod.estate.bus.todo_events);
+    let (outbox, relay) = Relay::new(store.clone(), sender);
+    let api = api::router(Api { store, outbox }, verifier, probe.clone());
+    let work = async {
+        let mut relaying = tokio::spawn(relay.run(settings.relay_sweep, shutdown.clone()));
+        tokio::select! {
+            served = server::serve(listener, api, &shutdown, pod.drain) => served?,
+            ended = &mut relaying => bail!("the relay ended by itself: {ended:?}"),
+        }
+        if timeout(LAST_EVENTS, relaying).await.is_err() {
+            tracing::warn!("events were left to the next sweep");
+        }
+        clients.bus().close().await;
+        Ok(())
+    };
+    server::serve_while(
+        management,
+        health::management(readiness.clone(), probe),
+        work,
+    )
+    .await?
 }
 
 /// Runs the worker until it is asked to end.
-pub async fn run_worker(_settings: WorkerSettings, shutdown: Shutdown) -> anyhow::Result<()> {
-    shutdown.requested().await;
-    Ok(())
+pub async fn run_worker(settings: WorkerSettings, shutdown: Shutdown) -> anyhow::Result<()> {
+    let WorkerSettings { pod, .. } = settings;
+    let identity = WorkloadIdentity::connect(pod.identity)?;
+    let clients = Clients::connect(&pod.estate, identity.credential())?;
+    let probe = pod
+        .access_probe
+        .then(|| Probe::new(clients.clone(), identity.clone()));
+
+    let management = bind(pod.management_listen).await?;
+    telemetry::inventory(&Inventory {
+        pod: "worker",
+        listen: None,
+        management: management.local_addr()?,
+        identity: identity.settings(),
+        estate: &pod.estate,
+    });
+
+    let store = Store::new(clients.clone());
+    let readiness = Readiness::new(&shutdown);
+    let _waiting = readiness::of_worker(&readiness, &store);
+
+    let work = async {
+        let mut tasks = worker::start(
+            &clients,
+            &store,
+            (settings.sweep, settings.pending_grace),
+            (&readiness, &shutdown),
+        );
+        tokio::select! {
+            () = shutdown.requested() => {}
+            ended = tasks.join_next() => bail!("a task of the worker ended by itself: {ended:?}"),
+        }
+        let drained = async { while tasks.join_next().await.is_some() {} };
+        if timeout(pod.drain, drained).await.is_err() {
+            tracing::warn!("messages in hand were left to their locks' end");
+        }
+        clients.bus().close().await;
+        Ok(())
+    };
+    let management_port = health::management(readiness.clone(), probe);
+    server::serve_while(management, management_port, work).await?
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}"))
 }
 
 /// Help and the like on standard output, a wrong argument on standard error.

@@ -15,17 +15,19 @@ mod outbox;
 mod transaction;
 
 use azure_core::http::Etag;
-use azure_data_cosmos::{ContainerClient, FeedScope, Query};
+use azure_data_cosmos::{ContainerClient, CosmosError, FeedScope, Query};
 use futures::{StreamExt as _, TryStreamExt as _};
 use platform::azure::{AzureFailure, Clients};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 pub(crate) use error::StoreError;
+#[cfg(test)]
+pub(crate) use error::tests;
 pub(crate) use transaction::Committed;
 
 use crate::instant;
-use crate::todos::{Attachment, AttachmentId, List, ListId, Todo};
+use crate::todos::{Attachment, AttachmentId, Invalid, List, ListId, Todo, TodoId};
 use documents::{Document, LIST, Stored, Subject};
 
 /// The most todos that a list shows.
@@ -112,6 +114,12 @@ impl Store {
         Ok(attachments.into_iter().map(|a| a.value).collect())
     }
 
+    /// A todo, also a deleted one; `None` when it has never been there.
+    // Identity backend, Cosmos DB Built-in Data Contributor on container todos.
+    pub(crate) async fn todo(&self, list: &ListId, id: TodoId) -> Result<Option<Todo>, StoreError> {
+        Ok(self.read(list, id.0).await?.map(|found| found.value))
+    }
+
     /// An attachment; `None` when it has never been announced.
     // Identity backend or worker, Cosmos DB Built-in Data Contributor on container todos.
     pub(crate) async fn attachment(
@@ -175,7 +183,7 @@ impl Store {
         let container = self.container().await?;
         match container.read_item(partition(list), id, None).await {
             Ok(response) => response.into_model().map(Some).map_err(during),
-            Err(error) if error.status().is_not_found() => Ok(None),
+            Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(during(error)),
         }
     }
@@ -201,6 +209,13 @@ impl Store {
             source,
         })
     }
+}
+
+/// There is no such document. Other kinds of 404 tell nothing about it: that a
+/// replica is behind (1002), or that the container is gone (1003).
+fn is_absent(error: &CosmosError) -> bool {
+    let status = error.status();
+    status.is_not_found() && status.sub_status().is_none_or(|sub| sub.value() == 0)
 }
 
 /// The partition of a list, as a key of documents.
@@ -230,7 +245,7 @@ fn subjects<T: Subject>(
         .collect()
 }
 
-fn senseless(list: &ListId, source: crate::todos::Invalid) -> StoreError {
+fn senseless(list: &ListId, source: Invalid) -> StoreError {
     StoreError::Document {
         list: list.clone(),
         source,

@@ -41,6 +41,7 @@ pub(crate) fn main(options: Options) -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(options.log.clone())
         .with_writer(std::io::stderr)
+        .log_internal_errors(false)
         .init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -2,7 +2,7 @@
 //! streamed both ways and the Access page.
 //!
 //! The frontend keeps nothing. Todos are the backend's, reached as this pod
-//! ([`backend`]); activity, attachments and jobs are reached with the pod's own
+//! (module `backend`); activity, attachments and jobs are reached with the pod's own
 //! Azure identity, each by one role that `infra/access.json` grants.
 
 mod settings;

@@ -14,7 +14,7 @@ use crate::todos::{
 };
 
 /// The id of the document that counts a list's events.
-pub(super) const LIST: &str = "list";
+pub(crate) const LIST: &str = "list";
 
 /// What the id of an event's document begins with.
 const EVENT: &str = "event-";
@@ -22,7 +22,7 @@ const EVENT: &str = "event-";
 /// Any document of the container.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
-pub(super) enum Document {
+pub(crate) enum Document {
     List(ListDocument),
     Todo(TodoDocument),
     Attachment(AttachmentDocument),
@@ -31,16 +31,16 @@ pub(super) enum Document {
 
 /// A document that was read, with the version that it was.
 #[derive(Debug, Deserialize)]
-pub(super) struct Stored {
+pub(crate) struct Stored {
     #[serde(rename = "_etag")]
-    pub(super) etag: Etag,
+    pub(crate) etag: Etag,
     #[serde(flatten)]
-    pub(super) document: Document,
+    pub(crate) document: Document,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ListDocument {
+pub(crate) struct ListDocument {
     id: String,
     list_id: String,
     name: String,
@@ -49,7 +49,7 @@ pub(super) struct ListDocument {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct TodoDocument {
+pub(crate) struct TodoDocument {
     id: Uuid,
     list_id: String,
     title: String,
@@ -62,7 +62,7 @@ pub(super) struct TodoDocument {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct AttachmentDocument {
+pub(crate) struct AttachmentDocument {
     id: Uuid,
     list_id: String,
     todo_id: Uuid,
@@ -93,7 +93,7 @@ enum StatusFields {
 }
 
 /// What of the domain has a document of its own, and events when it changes.
-pub(super) trait Subject: Sized {
+pub(crate) trait Subject: Sized {
     /// The document's id, and the events' subject.
     fn id(&self) -> Uuid;
 
@@ -243,17 +243,17 @@ impl TryFrom<ListDocument> for List {
 }
 
 /// The document that makes an event part of its change's transaction.
-pub(super) fn outbox_document(event: &Event) -> Document {
+pub(crate) fn outbox_document(event: &Event) -> Document {
     Document::Event(EventBody::from(event).with_id(outbox_id(event)))
 }
 
 /// The id of an event's document.
-pub(super) fn outbox_id(event: &Event) -> String {
+pub(crate) fn outbox_id(event: &Event) -> String {
     format!("{EVENT}{}", event.id)
 }
 
 /// Reads an event's document.
-pub(super) fn outbox_event(body: EventBody) -> Result<Event, Invalid> {
+pub(crate) fn outbox_event(body: EventBody) -> Result<Event, Invalid> {
     let id = body
         .id
         .strip_prefix(EVENT)

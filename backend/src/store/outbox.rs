@@ -4,7 +4,7 @@ use azure_data_cosmos::options::{ItemWriteOptions, Precondition};
 use azure_data_cosmos::{FeedScope, Query};
 
 use super::documents::{Document, Stored, outbox_event, outbox_id};
-use super::{Store, StoreError, Versioned, partition};
+use super::{Store, StoreError, Versioned, is_absent, partition};
 use crate::todos::Event;
 
 impl Store {
@@ -42,7 +42,7 @@ impl Store {
             .await;
         match deleted {
             Ok(_) => Ok(()),
-            Err(error) if error.status().is_not_found() => Ok(()),
+            Err(error) if is_absent(&error) => Ok(()),
             Err(error) => Err(StoreError::during("take an event out of the outbox")(error)),
         }
     }

@@ -244,9 +244,8 @@ impl Page {
             .select(&selector("li.todo"))
             .find(|todo| words(*todo).contains(title));
         let todo = todo.unwrap_or_else(|| panic!("there is no to-do {title:?}: {}", self.words()));
-        let actions = todo
-            .select(&selector("form"))
-            .filter_map(|form| form.attr("action"));
+        let forms = selector("form");
+        let actions = todo.select(&forms).filter_map(|form| form.attr("action"));
         let action = actions.into_iter().find(|action| action.ends_with(what));
         action
             .unwrap_or_else(|| panic!("{title:?} cannot be {what}"))
