@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use local_cloud::LocalCloud;
 use platform::server::Shutdown;
 use platform::telemetry::error_chain;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Run the local cloud alone, on any access model, until Ctrl-C.
 ///
@@ -31,7 +31,7 @@ pub(crate) struct Options {
     state: Option<PathBuf>,
     /// What to log on standard error: error, warn, info (with the audit) or debug.
     #[arg(long, default_value = "warn")]
-    log: EnvFilter,
+    log: LevelFilter,
     /// End when standard input closes.
     #[arg(long, hide = true)]
     until_stdin_closes: bool,
@@ -39,8 +39,9 @@ pub(crate) struct Options {
 
 pub(crate) fn main(options: Options) -> ExitCode {
     tracing_subscriber::fmt()
-        .with_env_filter(options.log.clone())
+        .with_max_level(options.log)
         .with_writer(std::io::stderr)
+        .log_internal_errors(false)
         .init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -61,15 +61,11 @@ fn main() -> ExitCode {
         Command::Up(options) => up::main(options),
         Command::Cloud(options) => cloud::main(options),
         Command::Pod { program, arguments } => {
-            let (name, main): (_, fn(Vec<String>, &Vars, EndsWith) -> ExitCode) = match program {
-                PodProgram::Frontend => ("frontend", frontend::main),
-                PodProgram::Backend => ("backend", backend::main),
-            };
-            let arguments = match program {
-                PodProgram::Frontend => [name.to_owned()].into_iter().chain(arguments).collect(),
-                PodProgram::Backend => arguments,
-            };
-            main(arguments, &Vars::from_process(), EndsWith::SignalsOrStdin)
+            let vars = Vars::from_process();
+            match program {
+                PodProgram::Frontend => frontend::main(arguments, &vars, EndsWith::SignalsOrStdin),
+                PodProgram::Backend => backend::main(arguments, &vars, EndsWith::SignalsOrStdin),
+            }
         }
         Command::Guard { program, arguments } => guard::main(&program, &arguments),
     }

@@ -2,7 +2,7 @@
 //! would apply is what the harness runs.
 //!
 //! Of Kustomize it knows what `k8s/base` uses: resources (files and other
-//! kustomizations), the namespace, and ConfigMaps made from files.
+//! kustomizations), the namespace, and `ConfigMap`s made from files.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

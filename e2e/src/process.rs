@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -39,7 +39,7 @@ pub struct Process {
     child: Child,
     stdin: Option<ChildStdin>,
     log: PathBuf,
-    lines: watch::Receiver<Arc<Vec<Value>>>,
+    lines: watch::Receiver<Vec<Value>>,
     _readers: Vec<JoinHandle<()>>,
 }
 
@@ -71,8 +71,7 @@ impl Process {
             .open(&log)
             .await?;
         let file = Arc::new(tokio::sync::Mutex::new(file));
-        let (said, lines) = watch::channel(Arc::default());
-        let said = Arc::new(Mutex::new(said));
+        let (said, lines) = watch::channel(Vec::new());
         let mut readers = Vec::new();
         if let Some(stdout) = child.stdout.take() {
             readers.push(tokio::spawn(copy(stdout, Arc::clone(&file), Some(said))));
@@ -104,9 +103,9 @@ impl Process {
         let mut lines = self.lines.clone();
         let found = async {
             loop {
-                let seen = Arc::clone(&lines.borrow_and_update());
-                if let Some(found) = seen.iter().find_map(&wanted) {
-                    return Some(found);
+                let found = lines.borrow_and_update().iter().find_map(&wanted);
+                if found.is_some() {
+                    return found;
                 }
                 if lines.changed().await.is_err() {
                     return None;
@@ -193,7 +192,7 @@ impl Process {
     }
 }
 
-type Said = Arc<Mutex<watch::Sender<Arc<Vec<Value>>>>>;
+type Said = watch::Sender<Vec<Value>>;
 
 async fn copy(
     output: impl AsyncRead + Unpin,
@@ -210,8 +209,7 @@ async fn copy(
             tracing::warn!(%error, "a log cannot be written");
         }
         if let (Some(said), Ok(value)) = (&said, serde_json::from_str::<Value>(&line)) {
-            let said = said.lock().expect("no one panics while holding the sender");
-            said.send_modify(|lines| Arc::make_mut(lines).push(value));
+            said.send_modify(|lines| lines.push(value));
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::process::{Process, Program};
 const STOP_ORDER: [&str; 3] = ["worker", "backend", "frontend"];
 
 /// How long a pod may take to become ready.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 
 /// What a stack is started with.
 #[derive(Clone, Debug, Default)]
@@ -123,6 +123,7 @@ impl Stack {
             arguments: vec![
                 "cloud".to_owned(),
                 "--until-stdin-closes".to_owned(),
+                "--log=info".to_owned(),
                 format!("--model={}", model.display()),
                 format!("--state={}", state.display()),
             ],

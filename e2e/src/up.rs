@@ -155,7 +155,7 @@ fn check_port(port: u16) -> Result<()> {
 fn tell(event: Event) {
     match event {
         Event::CloudReady { took } => {
-            println!("cloud     local cloud ready in {}", milliseconds(took))
+            println!("cloud     local cloud ready in {}", milliseconds(took));
         }
         Event::TokenProjected { pod, subject } => {
             println!("{pod:<9} step 1    token projected for {subject}");

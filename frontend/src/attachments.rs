@@ -26,8 +26,9 @@ use crate::id::{Id, ListId};
 /// The largest file: 25 MB, as people count them.
 pub(crate) const LARGEST_BYTES: u64 = 25 * 1024 * 1024;
 
-/// Files that come in at the same time. Each may hold 12 MiB of memory.
-const AT_ONCE: usize = 6;
+/// Files that come in at the same time. Each holds three blocks of 4 MiB, and what
+/// the client keeps of them on their way: about 20 MiB.
+const AT_ONCE: usize = 4;
 
 /// What attachments need. A cheap handle.
 #[derive(Clone)]

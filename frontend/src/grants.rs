@@ -36,7 +36,7 @@ enum Resource {
 
 #[derive(Debug, Clone, Deserialize)]
 struct Database {
-    containers: BTreeMap<String, serde::de::IgnoredAny>,
+    containers: serde_json::Map<String, serde_json::Value>,
 }
 
 /// Why there is no access model.

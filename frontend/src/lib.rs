@@ -2,7 +2,7 @@
 //! streamed both ways and the Access page.
 //!
 //! The frontend keeps nothing. Todos are the backend's, reached as this pod
-//! ([`backend`]); activity, attachments and jobs are reached with the pod's own
+//! (module `backend`); activity, attachments and jobs are reached with the pod's own
 //! Azure identity, each by one role that `infra/access.json` grants.
 
 mod settings;
@@ -52,9 +52,10 @@ use crate::settings::Settings;
 #[command(name = "frontend", version)]
 struct Arguments {}
 
-/// Runs the frontend until `ends_with` says that it ends. The arguments begin
-/// with the program's name.
+/// Runs the frontend until `ends_with` says that it ends. The arguments are those
+/// after the program's name.
 pub fn main(args: impl IntoIterator<Item = String>, vars: &Vars, ends_with: EndsWith) -> ExitCode {
+    let args = std::iter::once("frontend".to_owned()).chain(args);
     match Arguments::try_parse_from(args) {
         Ok(Arguments {}) => pod::run(vars, ends_with, Settings::read, run),
         Err(error) => {

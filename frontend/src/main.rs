@@ -6,5 +6,9 @@ use platform::pod::EndsWith;
 use platform::settings::Vars;
 
 fn main() -> ExitCode {
-    frontend::main(std::env::args(), &Vars::from_process(), EndsWith::Signals)
+    frontend::main(
+        std::env::args().skip(1),
+        &Vars::from_process(),
+        EndsWith::Signals,
+    )
 }

@@ -117,10 +117,24 @@ impl<S: Sync> FromRequestParts<S> for Noticed {
     }
 }
 
-fn to_list(list: &ListId, notice: Option<&str>) -> Redirect {
+impl Notice {
+    /// The notice in an address, as it is deserialized.
+    fn word(self) -> &'static str {
+        match self {
+            Self::ProcessingDelayed => "processing-delayed",
+            Self::ProbedJustNow => "probed-just-now",
+        }
+    }
+}
+
+fn to_list(list: &ListId, notice: Option<Notice>) -> Redirect {
+    see(&format!("/lists/{list}"), notice)
+}
+
+fn see(path: &str, notice: Option<Notice>) -> Redirect {
     match notice {
-        None => Redirect::to(&format!("/lists/{list}")),
-        Some(notice) => Redirect::to(&format!("/lists/{list}?notice={notice}")),
+        None => Redirect::to(path),
+        Some(notice) => Redirect::to(&format!("{path}?notice={}", notice.word())),
     }
 }
 

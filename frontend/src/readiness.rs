@@ -67,7 +67,7 @@ where
     let mut pause = FIRST_PAUSE;
     while let Err(failure) = ask().await {
         let why = redact(&error_chain(&failure)).into_owned();
-        tracing::info!(why, retry_in_ms = pause.as_millis(), "not ready yet");
+        tracing::info!(why, retry_in = ?pause, "not ready yet");
         check.waiting(why);
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);

@@ -17,7 +17,8 @@
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderMap, HeaderName, Method, header};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderName, Method, Uri, header};
 use url::Url;
 
 use crate::pages::Problem;
@@ -31,26 +32,28 @@ pub(crate) async fn layer(request: Request, next: Next) -> Response {
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
     );
-    if changes && !is_ours(request.headers()) {
+    if changes && !is_ours(request.headers(), request.uri()) {
         return Problem::from_elsewhere().into_response();
     }
     next.run(request).await
 }
 
-fn is_ours(headers: &HeaderMap) -> bool {
+fn is_ours(headers: &HeaderMap, uri: &Uri) -> bool {
     if let Some(site) = headers.get(SEC_FETCH_SITE) {
         return site == "same-origin" || site == "none";
     }
     let Some(origin) = headers.get(header::ORIGIN) else {
         return true;
     };
-    let (Ok(origin), Some(Ok(host))) = (
-        origin.to_str(),
-        headers.get(header::HOST).map(|host| host.to_str()),
-    ) else {
-        return false;
+    // HTTP/2 has no header for the host: it is in the address.
+    let host = match headers.get(header::HOST) {
+        Some(host) => host.to_str().ok(),
+        None => uri.authority().map(Authority::as_str),
     };
-    authority(origin).is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+    match (origin.to_str().ok().and_then(authority), host) {
+        (Some(origin), Some(host)) => origin.eq_ignore_ascii_case(host),
+        _ => false,
+    }
 }
 
 /// The host, and the port unless it is the scheme's own: as a browser writes
@@ -76,6 +79,10 @@ mod tests {
             .collect()
     }
 
+    fn path() -> Uri {
+        Uri::from_static("/lists/inbox/todos")
+    }
+
     #[test]
     fn the_browsers_word_about_the_site_decides() {
         for (site, ours) in [
@@ -92,7 +99,7 @@ mod tests {
                 (header::HOST, "localhost:8080"),
             ]);
 
-            assert_eq!(is_ours(&headers), ours, "{site}");
+            assert_eq!(is_ours(&headers, &path()), ours, "{site}");
         }
     }
 
@@ -110,16 +117,26 @@ mod tests {
         ] {
             let headers = headers(&[(header::ORIGIN, origin), (header::HOST, host)]);
 
-            assert_eq!(is_ours(&headers), ours, "{origin} {host}");
+            assert_eq!(is_ours(&headers, &path()), ours, "{origin} {host}");
         }
-        assert!(!is_ours(&headers(&[(
-            header::ORIGIN,
-            "http://localhost:8080"
-        )])));
+    }
+
+    #[test]
+    fn over_http_2_the_host_is_in_the_address() {
+        let headers = headers(&[(header::ORIGIN, "https://todo.example")]);
+        let ours = Uri::from_static("https://todo.example/lists/inbox/todos");
+        let other = Uri::from_static("https://other.example/lists/inbox/todos");
+
+        assert!(is_ours(&headers, &ours));
+        assert!(!is_ours(&headers, &other));
+        assert!(!is_ours(&headers, &path()));
     }
 
     #[test]
     fn a_caller_that_says_neither_is_no_browser() {
-        assert!(is_ours(&headers(&[(header::HOST, "localhost:8080")])));
+        assert!(is_ours(
+            &headers(&[(header::HOST, "localhost:8080")]),
+            &path()
+        ));
     }
 }

@@ -74,7 +74,8 @@ impl MemoryBlobs {
     }
 
     fn answer(&self) -> Result<(), AzureFailure> {
-        match *self.failure.lock().expect("no panic") {
+        let failure = *self.failure.lock().expect("no panic");
+        match failure {
             None => Ok(()),
             Some(failure) => Err(failure()),
         }

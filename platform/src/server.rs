@@ -65,10 +65,11 @@ impl Shutdown {
 
     /// Asks the pod to end. `why` is for the log.
     pub fn request(&self, why: &str) {
-        if !self.0.is_cancelled() {
+        let first = !self.0.is_cancelled();
+        self.0.cancel();
+        if first {
             tracing::info!(why, "shutdown requested");
         }
-        self.0.cancel();
     }
 
     /// Whether the pod has been asked to end.

@@ -71,6 +71,9 @@ fn subscriber<W: Write + 'static>(
         .with_span_list(false)
         .with_env_filter(EnvFilter::builder().parse_lossy(filter.0))
         .with_writer(move || Redacting::new(writer()))
+        // It would go to standard error, and panic where that is closed too: as
+        // when the program that started this one was killed.
+        .log_internal_errors(false)
         .finish()
 }
 

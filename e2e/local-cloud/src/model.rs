@@ -6,18 +6,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::names;
 use crate::roles::{RoleSystem, Roles};
 use crate::unique_map::UniqueMap;
 
 mod place;
+mod resources;
 
 use place::Place;
+pub use resources::{
+    CosmosContainerSpec, CosmosSpec, DatabaseSpec, KeyVaultSpec, QueueSpec, Resource, SecretSpec,
+    ServiceBusSpec, StorageSpec,
+};
 
 /// Who may do what, and on what.
 #[derive(Clone, Debug)]
@@ -30,116 +33,6 @@ pub struct Model {
     pub grants: Vec<Grant>,
     /// Calls between services, by Kubernetes trust.
     pub calls: Vec<Call>,
-}
-
-/// One resource.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase", deny_unknown_fields)]
-pub enum Resource {
-    /// A key vault.
-    KeyVault(KeyVaultSpec),
-    /// A Cosmos DB account for `NoSQL`.
-    Cosmos(CosmosSpec),
-    /// A storage account.
-    Storage(StorageSpec),
-    /// A Service Bus namespace.
-    ServiceBus(ServiceBusSpec),
-}
-
-impl Resource {
-    /// The real host name that a resource of this logical name is reached under.
-    pub fn host(&self, name: &str) -> String {
-        let domain = match self {
-            Self::KeyVault(_) => "vault.azure.net",
-            Self::Cosmos(_) => "documents.azure.com",
-            Self::Storage(_) => "blob.core.windows.net",
-            Self::ServiceBus(_) => "servicebus.windows.net",
-        };
-        format!("{}.{domain}", names::physical(name))
-    }
-}
-
-/// The secrets of a vault.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KeyVaultSpec {
-    /// Secrets by name.
-    pub secrets: BTreeMap<String, SecretSpec>,
-}
-
-/// How a secret's first value comes about. No value is ever written down.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SecretSpec {
-    /// The number of random bytes.
-    pub generate_bytes: usize,
-}
-
-/// The databases of a Cosmos DB account.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CosmosSpec {
-    /// Databases by name.
-    pub databases: BTreeMap<String, DatabaseSpec>,
-}
-
-/// The containers of a database.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DatabaseSpec {
-    /// Containers by name.
-    pub containers: BTreeMap<String, CosmosContainerSpec>,
-}
-
-/// A Cosmos container.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct CosmosContainerSpec {
-    /// The path of the partition key, such as `/listId`.
-    pub partition_key: String,
-}
-
-/// The containers of a storage account.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StorageSpec {
-    /// Blob containers by name.
-    pub containers: Vec<String>,
-}
-
-/// The queues of a Service Bus namespace.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ServiceBusSpec {
-    /// Queues by name.
-    pub queues: BTreeMap<String, QueueSpec>,
-}
-
-/// A queue's settings; defaults are Service Bus' own.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct QueueSpec {
-    /// How long a received message stays locked.
-    #[serde(deserialize_with = "iso_8601")]
-    pub lock_duration: Duration,
-    /// Deliveries after which a message is dead-lettered.
-    pub max_delivery_count: u32,
-    /// Whether a second message of the same id is dropped.
-    pub requires_duplicate_detection: bool,
-    /// For how long message ids are remembered.
-    #[serde(deserialize_with = "iso_8601")]
-    pub duplicate_detection_history_time_window: Duration,
-}
-
-impl Default for QueueSpec {
-    fn default() -> Self {
-        Self {
-            lock_duration: Duration::from_mins(1),
-            max_delivery_count: 10,
-            requires_duplicate_detection: false,
-            duplicate_detection_history_time_window: Duration::from_mins(10),
-        }
-    }
 }
 
 /// A Kubernetes service account.
@@ -246,7 +139,8 @@ impl From<serde_json::Error> for ModelError {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document<'a> {
-    resources: UniqueMap<Resource>,
+    #[serde(borrow)]
+    resources: UniqueMap<&'a RawValue>,
     #[serde(borrow)]
     identities: UniqueMap<IdentityText<'a>>,
     #[serde(borrow)]
@@ -277,7 +171,9 @@ impl Model {
     /// Parses and checks the text of an access file.
     pub fn parse(text: &str, roles: &Roles) -> Result<Self, ModelError> {
         let document: Document<'_> = serde_json::from_str(text)?;
-        let resources = document.resources.0;
+        let resources = document.resources.0.into_iter();
+        let resources = resources.map(|(name, raw)| Ok((name, Resource::parse(text, raw)?)));
+        let resources = resources.collect::<Result<_, ModelError>>()?;
         let identities = identities(text, document.identities.0)?;
         let mut model = Self {
             resources,
@@ -419,16 +315,6 @@ fn identities(
         parsed.insert(identity, own.into_iter().collect());
     }
     Ok(parsed)
-}
-
-fn iso_8601<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let expected = || {
-        let problem = format!("`{text}` is not a positive ISO 8601 duration such as PT30S");
-        serde::de::Error::custom(problem)
-    };
-    let duration: jiff::SignedDuration = text.parse().map_err(|_| expected())?;
-    Duration::try_from(duration).map_err(|_| expected())
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use tokio::{
 
 use crate::{
     clock::Clock,
-    gate::Gate,
+    gate::{Audience, Gate},
     model::{Scope, ServiceBusSpec},
 };
 
@@ -136,6 +136,12 @@ impl ServiceBus {
 
     fn queue(&self, name: &str) -> Option<Arc<SharedQueue>> {
         self.queues.get(&name.to_ascii_lowercase()).map(Arc::clone)
+    }
+
+    /// Whatever is no Entra token is audited as a missing one.
+    fn audit_as_missing(&self) {
+        let audience = Audience::service_bus(&self.namespace_host);
+        let _refused_either_way = self.gate.authenticate(None, &audience);
     }
 
     /// Whether a host, with or without a port, is this namespace.

@@ -45,7 +45,7 @@ impl Up {
             }
             panic!("it ended without `{text}`: {:#?}", self.seen);
         };
-        let timely = tokio::time::timeout(Duration::from_secs(60), reading).await;
+        let timely = tokio::time::timeout(Duration::from_mins(1), reading).await;
         assert!(timely.is_ok(), "`{text}` does not come: {:#?}", self.seen);
     }
 

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 use super::layout::Layout;
 use super::words::{Milliseconds, moment};
-use super::{Access, Notice, Noticed, Pages, Problem, page};
+use super::{Access, Notice, Noticed, Pages, Problem, page, see};
 use crate::backend::{Backend, BackendFailure};
 use crate::grants::AccessModel;
 use matrix::{Column, Group};
@@ -73,10 +73,8 @@ pub(super) async fn run(State(pages): State<Pages>) -> Result<Redirect, Problem>
         let cause = redact(&error_chain(&failure)).into_owned();
         tracing::info!(cause, "the backend's probe did not run");
     }
-    Ok(Redirect::to(match own {
-        Ok(_) => "/access",
-        Err(_) => "/access?notice=probed-just-now",
-    }))
+    let notice = own.err().map(|_too_soon| Notice::ProbedJustNow);
+    Ok(see("/access", notice))
 }
 
 /// The last report, or the first. `None` while the first is being made.

@@ -14,7 +14,7 @@ use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use platform::telemetry::{error_chain, redact};
 
-use super::{At, Pages, Problem, to_list};
+use super::{At, Notice, Pages, Problem, to_list};
 use crate::attachments::{self, FileName, Job, LARGEST_BYTES, UploadFailure, blob_name};
 use crate::backend::{Attachment, Status};
 use crate::id::{Id, ListId};
@@ -101,7 +101,7 @@ pub(super) async fn upload(
         Err(failure) => {
             let cause = redact(&error_chain(&failure)).into_owned();
             tracing::warn!(attachment.id = %attachment.id, cause, "job not sent, left to the sweep");
-            Ok(to_list(&list, Some("processing-delayed")))
+            Ok(to_list(&list, Some(Notice::ProcessingDelayed)))
         }
     }
 }
@@ -120,10 +120,16 @@ pub(super) async fn download(
     match attachment.status {
         Status::Ready => {}
         Status::Pending => {
-            return Err(Problem::not_ready(name.as_str(), "It is still being read."));
+            return Err(Problem::not_ready(
+                name.as_str(),
+                "It is still being processed.",
+            ));
         }
         Status::Failed => {
-            return Err(Problem::not_ready(name.as_str(), "It could not be read."));
+            return Err(Problem::not_ready(
+                name.as_str(),
+                "It could not be processed.",
+            ));
         }
     }
     let content = pages
@@ -174,11 +180,9 @@ fn content_type(attachment: &Attachment) -> &'static str {
         .unwrap_or("application/octet-stream")
 }
 
-/// The form's field `file`, if a file was chosen: a browser sends an empty one
-/// without a name otherwise.
+/// The form's one field, `file`, if a file was chosen: a browser sends an empty
+/// one without a name otherwise.
 async fn chosen_file(form: &mut Multipart) -> Result<Field<'_>, Problem> {
-    // By number of tries and not `while let`: a field that is returned borrows the
-    // form, and one that is passed over must not.
     let error = |error: axum::extract::multipart::MultipartError| {
         Problem::from(UploadFailure::Body(Part::Broken(error)))
     };

@@ -108,14 +108,12 @@ fn unavailable(failure: &AzureFailure) -> String {
     }
 }
 
+/// The notices that are about a list.
 fn told(notice: Notice) -> Option<&'static str> {
-    match notice {
-        Notice::ProcessingDelayed => Some(
-            "The file is stored. The worker could not be told about it, so reading it may take a \
-             minute longer. There is nothing to do.",
-        ),
-        Notice::ProbedJustNow => None,
-    }
+    (notice == Notice::ProcessingDelayed).then_some(
+        "The file is stored. The worker could not be told about it, so processing it may take a \
+         minute longer. There is nothing to do.",
+    )
 }
 
 impl TodoView {
@@ -141,7 +139,7 @@ impl FileView {
                 .join(", "),
             Status::Failed => attachment
                 .reason
-                .unwrap_or_else(|| "it could not be read".to_owned()),
+                .unwrap_or_else(|| "it could not be processed".to_owned()),
         };
         Self {
             id: (attachment.status == Status::Ready).then_some(attachment.id),
@@ -157,10 +155,10 @@ impl EntryView {
         let (what, mark) = match entry.r#type.as_str() {
             "todo.added" => ("Added", "plain-mark"),
             "todo.completed" => ("Completed", "tick-mark"),
-            "todo.deleted" => ("Deleted", "cross-mark"),
+            "todo.deleted" => ("Deleted", "plain-mark"),
             "attachment.added" => ("Attached", "plain-mark"),
-            "attachment.ready" => ("Read", "tick-mark"),
-            "attachment.failed" => ("Could not read", "cross-mark"),
+            "attachment.ready" => ("Processed", "tick-mark"),
+            "attachment.failed" => ("Could not process", "cross-mark"),
             _ => ("Changed", "plain-mark"),
         };
         Self {

@@ -131,7 +131,7 @@ async fn a_notice_is_one_of_ours_or_none() {
     let ours = site.get("/lists/inbox?notice=processing-delayed").await;
     let other = site.get("/lists/inbox?notice=%3Cb%3Eyou+won").await;
 
-    assert!(ours.text().contains("reading it may take"));
+    assert!(ours.text().contains("processing it may take"));
     assert_eq!(other.status, 200);
     assert!(!other.text().contains("you won"));
 }
@@ -521,8 +521,8 @@ async fn a_harmless_type_is_told() {
 #[tokio::test]
 async fn a_file_that_is_not_ready_says_so() {
     for (status, text) in [
-        ("pending", "It is still being read."),
-        ("failed", "It could not be read."),
+        ("pending", "It is still being processed."),
+        ("failed", "It could not be processed."),
         ("ready", "Its content is gone."),
     ] {
         let backend = FakeBackend::answering(200, attachment("<b>.txt", status));

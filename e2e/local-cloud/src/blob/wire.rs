@@ -171,7 +171,7 @@ impl Blob {
     }
 
     fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
-        let token = bearer(headers)?;
+        let token = bearer(headers).inspect_err(|_| self.audit_as_missing())?;
         let version = match headers.get("x-ms-version").map(HeaderValue::to_str) {
             None => None,
             Some(Ok(version)) if is_version(version) => Some(version),
@@ -184,6 +184,11 @@ impl Blob {
         self.gate
             .authenticate(token, &self.audience)
             .map_err(Refusal::Token)
+    }
+
+    /// Whatever is no Entra token is audited as a missing one.
+    fn audit_as_missing(&self) {
+        let _refused_either_way = self.gate.authenticate(None, &self.audience);
     }
 
     async fn admit(&self, caller: &Caller, asked: &Asked) -> Result<Admitted, Refusal> {

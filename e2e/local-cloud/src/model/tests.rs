@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 
 const RESOURCES: &str = r#""resources": {
@@ -116,8 +118,30 @@ fn a_name_declared_twice_is_refused() {
 }
 
 #[test]
+fn a_queue_declared_twice_is_refused() {
+    let text = r#"{ "resources": { "bus": { "type": "serviceBus", "queues": { "q": {}, "q": {} } } }, "identities": {}, "grants": [], "calls": [] }"#;
+    let error = Model::parse(text, &Roles::built_in()).expect_err("the queue is repeated");
+    assert!(
+        error.to_string().ends_with("`q` is declared twice"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_unknown_setting_of_a_queue_is_named() {
+    let text = r#"{ "resources": { "bus": { "type": "serviceBus", "queues": { "q": { "lock": 1 } } } }, "identities": {}, "grants": [], "calls": [] }"#;
+    let error = Model::parse(text, &Roles::built_in()).expect_err("there is no such setting");
+    assert!(
+        error
+            .to_string()
+            .contains("line 1, column 73: unknown field `lock`"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_duration_that_is_none_is_refused() {
-    let text = r#"{ "resources": { "bus": { "type": "serviceBus", "queues": { "q": { "lockDuration": "30" } } } } }"#;
+    let text = r#"{ "resources": { "bus": { "type": "serviceBus", "queues": { "q": { "lockDuration": "30" } } } }, "identities": {}, "grants": [], "calls": [] }"#;
     let error = Model::parse(text, &Roles::built_in()).expect_err("30 is no duration");
     assert!(
         error

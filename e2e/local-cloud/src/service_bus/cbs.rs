@@ -65,6 +65,7 @@ fn put_token(bus: &ServiceBus, request: &Request) -> Result<(String, Caller), (i
     }
     let kind = request.text("type").unwrap_or_default();
     if kind.eq_ignore_ascii_case("servicebus.windows.net:sastoken") {
+        bus.audit_as_missing();
         let text = "LocalAuthDisabled: Authorization failed because SAS authentication has been \
                     disabled for the namespace.";
         return Err((401, tracked(text, now)));

@@ -296,7 +296,10 @@ async fn admit(bus: &ServiceBus, access: &Access) -> Result<Admitted, Refusal> {
         let now = bus.clock.now();
         Refusal::unauthorized(access.claim, &bus.namespace_host, &access.display_path, now)
     };
-    let caller = access.caller.as_ref().ok_or_else(refused)?;
+    let caller = access.caller.as_ref().ok_or_else(|| {
+        bus.audit_as_missing();
+        refused()
+    })?;
     let scope = bus.queue(&access.queue).map_or_else(
         || Scope::new([bus.resource_name.as_str(), "queues", access.queue.as_str()]),
         |queue| queue.scope().clone(),

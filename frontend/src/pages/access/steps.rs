@@ -26,16 +26,19 @@ pub(super) struct StepView {
     pub(super) state_text: &'static str,
     pub(super) summary: String,
     pub(super) duration: Option<Milliseconds>,
+    /// The three values that have to match, in the two steps where they are.
+    pub(super) matched: Vec<Row>,
     pub(super) values: Vec<Row>,
     pub(super) token: Option<Decoded>,
 }
 
 /// A name and a value.
 pub(super) struct Row {
+    /// As the token has it, for example `iss`.
     pub(super) name: String,
+    /// As people say it, for example `issuer`.
+    pub(super) label: String,
     pub(super) value: String,
-    /// For the three values that have to match: `iss`, `sub` or `aud`.
-    pub(super) matched: Option<&'static str>,
 }
 
 /// A token as JSON, without its signature.
@@ -72,18 +75,23 @@ impl StepView {
             StepOutcome::Failed => ("failed", "failed"),
             StepOutcome::NotReached => ("not-reached", "not reached"),
         };
-        let compares = step.number == PRESENTED || step.number == TRUSTED;
-        let is_matched = |name: &str| compares && MATCHED.contains(&name);
-        let mut values: Vec<Row> = step
-            .values
-            .iter()
-            .map(|(name, value)| Row::new(name, value, is_matched(name), now))
-            .collect();
-        // What is presented is in the token; it has to stand beside what is
-        // trusted.
-        if step.number == PRESENTED {
-            values.extend(step.token.iter().flat_map(|token| presented(token, now)));
-        }
+        let rows = |is_shown: &dyn Fn(&str) -> bool| {
+            let shown = step.values.iter().filter(|(name, _)| is_shown(name));
+            shown
+                .map(|(name, value)| Row::new(name, value, now))
+                .collect()
+        };
+        let (matched, values) = match step.number {
+            // What is presented is in the token.
+            PRESENTED => (
+                step.token
+                    .as_ref()
+                    .map_or_else(Vec::new, |t| presented(t, now)),
+                rows(&|_| true),
+            ),
+            TRUSTED => (rows(&is_matched), rows(&|name| !is_matched(name))),
+            _ => (Vec::new(), rows(&|_| true)),
+        };
         Self {
             number: step.number,
             title: step.title.clone(),
@@ -91,26 +99,30 @@ impl StepView {
             state_text,
             summary: step.summary.clone(),
             duration: step.duration_ms.map(Milliseconds),
+            matched,
             values,
             token: step.token.as_ref().map(Decoded::new),
         }
     }
 }
 
-fn presented(token: &TokenView, now: OffsetDateTime) -> impl Iterator<Item = Row> {
+fn is_matched(name: &str) -> bool {
+    MATCHED.contains(&name)
+}
+
+fn presented(token: &TokenView, now: OffsetDateTime) -> Vec<Row> {
     MATCHED
         .into_iter()
-        .filter_map(move |name| Some(Row::new(name, token.claims.get(name)?, true, now)))
+        .filter_map(|name| Some(Row::new(name, token.claims.get(name)?, now)))
+        .collect()
 }
 
 impl Row {
-    fn new(name: &str, value: &Value, is_matched: bool, now: OffsetDateTime) -> Self {
+    fn new(name: &str, value: &Value, now: OffsetDateTime) -> Self {
         Self {
-            name: label(name).to_owned(),
+            name: name.to_owned(),
+            label: label(name).to_owned(),
             value: text(name, value, now),
-            matched: MATCHED
-                .into_iter()
-                .find(|matched| is_matched && *matched == name),
         }
     }
 }
@@ -206,10 +218,9 @@ mod tests {
         StepView::new(&step, NOW)
     }
 
-    fn matched(step: &StepView) -> Vec<(&'static str, &str)> {
-        step.values
-            .iter()
-            .filter_map(|row| Some((row.matched?, row.value.as_str())))
+    fn pairs(rows: &[Row]) -> Vec<(&str, &str)> {
+        rows.iter()
+            .map(|row| (row.label.as_str(), row.value.as_str()))
             .collect()
     }
 
@@ -222,9 +233,9 @@ mod tests {
             claims: claims.clone(),
         };
         let expected = [
-            ("iss", "https://issuer/"),
-            ("sub", "system:serviceaccount:a:b"),
-            ("aud", "api://AzureADTokenExchange"),
+            ("issuer", "https://issuer/"),
+            ("subject", "system:serviceaccount:a:b"),
+            ("audience", "api://AzureADTokenExchange"),
         ];
 
         let presented = step(2, &[("scope", json!("s"))], Some(token));
@@ -234,16 +245,20 @@ mod tests {
             None,
         );
 
-        assert_eq!(matched(&presented), expected);
-        assert_eq!(matched(&trusted), expected);
+        assert_eq!(pairs(&presented.matched), expected);
+        assert_eq!(pairs(&trusted.matched), expected);
+        assert_eq!(pairs(&trusted.values), []);
     }
 
     #[test]
     fn the_claims_of_other_steps_are_not_to_be_matched() {
         let issued = step(4, &[("iss", json!("https://sts.windows.net/t/"))], None);
 
-        assert_eq!(matched(&issued), []);
-        assert_eq!(issued.values[0].name, "issuer");
+        assert_eq!(pairs(&issued.matched), []);
+        assert_eq!(
+            pairs(&issued.values),
+            [("issuer", "https://sts.windows.net/t/")]
+        );
     }
 
     #[test]
@@ -252,10 +267,9 @@ mod tests {
 
         let projected = step(1, &[("exp", json!(exp))], None);
 
-        assert_eq!(projected.values[0].name, "expires");
         assert_eq!(
-            projected.values[0].value,
-            "2026-11-23 14:10:00 UTC (in 10 min)"
+            pairs(&projected.values),
+            [("expires", "2026-11-23 14:10:00 UTC (in 10 min)")]
         );
     }
 }
