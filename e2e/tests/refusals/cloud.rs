@@ -1,16 +1,15 @@
 //! The cloud that the refusals happen at, and how a test gets a token.
 
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use e2e::control::Control;
 use local_cloud::audit::{Decision, Record};
-use local_cloud::{EXCHANGE_AUDIENCE, TokenRequest, names};
+use local_cloud::{EXCHANGE_AUDIENCE, Endpoints, TokenRequest, names};
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::cloud_process::CloudProcess;
+use crate::cloud_process::{self, CloudProcess};
 
 pub(crate) const KEY_VAULT: &str = "https://vault.azure.net";
 pub(crate) const STORAGE: &str = "https://storage.azure.com";
@@ -29,6 +28,7 @@ static TURN: Mutex<()> = Mutex::const_new(());
 /// A test's hold on a cloud.
 pub(crate) struct Cloud {
     process: Arc<CloudProcess>,
+    endpoints: Endpoints,
     pub(crate) control: Control,
     pub(crate) http: reqwest::Client,
     _turn: Option<MutexGuard<'static, ()>>,
@@ -79,7 +79,8 @@ impl Cloud {
 
     fn of(process: Arc<CloudProcess>, turn: Option<MutexGuard<'static, ()>>) -> Self {
         platform::pod::install_crypto_provider();
-        let proxy = reqwest::Proxy::https(&process.endpoints.proxy).expect("a proxy");
+        let endpoints = cloud_process::endpoints(&process.state).expect("endpoints.json");
+        let proxy = reqwest::Proxy::https(&endpoints.proxy).expect("a proxy");
         let ca = reqwest::Certificate::from_pem(&ca(&process)).expect("a certificate");
         let http = reqwest::Client::builder()
             .tls_certs_only([ca])
@@ -87,8 +88,9 @@ impl Cloud {
             .redirect(reqwest::redirect::Policy::none())
             .build();
         Self {
-            control: process.control().expect("the control API"),
+            control: Control::open(&process.state, &endpoints).expect("the control API"),
             process,
+            endpoints,
             http: http.expect("a client"),
             _turn: turn,
         }
@@ -101,7 +103,7 @@ impl Cloud {
 
     /// Where a namespace's AMQP endpoint is on this machine.
     pub(crate) fn amqp(&self, namespace: &str) -> &str {
-        &self.process.endpoints.amqp[namespace]
+        &self.endpoints.amqp[namespace]
     }
 
     /// A service-account token as the cluster signs it.
@@ -249,11 +251,7 @@ fn start() -> CloudProcess {
     model["identities"][UNTRUSTED] = json!({ "serviceAccounts": [] });
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), model.to_string()).expect("written");
-    start_on(file.path())
-}
-
-fn start_on(model: &Path) -> CloudProcess {
-    CloudProcess::start(model).expect("the local cloud starts")
+    CloudProcess::start(file.path()).expect("the local cloud starts")
 }
 
 fn ca(process: &CloudProcess) -> Vec<u8> {

@@ -7,7 +7,7 @@ use crate::amqp::Bus;
 use crate::cloud::{COSMOS, Cloud, KEY_VAULT, SERVICE_BUS, STORAGE};
 use crate::{blob, cosmos, key_vault, service_bus};
 
-const A_DAY_AND_AN_HOUR: Duration = Duration::from_secs(25 * 60 * 60);
+const A_DAY_AND_AN_HOUR: Duration = Duration::from_hours(25);
 
 #[tokio::test]
 async fn expired_access_tokens_are_refused_everywhere_and_new_ones_taken() {

@@ -1,10 +1,15 @@
 //! Tokens as an attacker would make them, from a good one.
 
+use std::sync::LazyLock;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use local_cloud::keys::SigningKey;
 use serde_json::{Value, json};
+
+/// The attacker's own.
+static KEY: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
 
 /// Other claims under the old signature.
 pub(crate) fn tampered(token: &str, change: impl FnOnce(&mut Value)) -> String {
@@ -46,9 +51,8 @@ pub(crate) fn signed_by_another_key(
     let [_, claims, _] = parts(token);
     let mut claims = decode(claims);
     change(&mut claims);
-    let key = SigningKey::generate();
-    let kid = kid.cloned().unwrap_or_else(|| key.kid().into());
-    key.sign(
+    let kid = kid.cloned().unwrap_or_else(|| KEY.kid().into());
+    KEY.sign(
         &json!({ "typ": "JWT", "alg": "RS256", "kid": kid }),
         &claims,
     )

@@ -35,7 +35,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 pub(crate) fn service() -> BlobServiceClient {
     let url = STORAGE.parse().expect("a URL");
-    BlobServiceClient::new(url, Some(world().credential.clone()), None).expect("a client")
+    BlobServiceClient::new(url, Some(world().credential()), None).expect("a client")
 }
 
 fn files() -> BlobContainerClient {
@@ -235,8 +235,8 @@ async fn a_listing_has_the_prefix_and_comes_in_pages() {
         maxresults: Some(2),
         ..BlobContainerClientListBlobsOptions::default()
     };
-    let pager = container.list_blobs(Some(options)).expect("a pager");
-    let pages: Vec<_> = pager.into_pages().try_collect().await.expect("listed");
+    let listing = container.list_blobs(Some(options)).expect("a pager");
+    let pages: Vec<_> = listing.into_pages().try_collect().await.expect("listed");
 
     let pages: Vec<Vec<_>> = pages
         .into_iter()

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
-use e2e::control::Control;
 use local_cloud::Endpoints;
 
 /// A running cloud; dropping it ends it.
@@ -20,8 +19,6 @@ pub(crate) struct CloudProcess {
     _output: BufReader<ChildStdout>,
     /// Its state directory.
     pub(crate) state: PathBuf,
-    /// Where everything is.
-    pub(crate) endpoints: Endpoints,
 }
 
 impl CloudProcess {
@@ -38,20 +35,20 @@ impl CloudProcess {
             .context("the local cloud does not start")?;
         let output = child.stdout.take().context("its output is piped")?;
         let mut output = BufReader::new(output);
-        let state = state_directory(&mut output)?;
-        let endpoints = std::fs::read_to_string(state.join("endpoints.json"))?;
         Ok(Self {
-            child,
+            state: state_directory(&mut output)?,
             _output: output,
-            endpoints: serde_json::from_str(&endpoints)?,
-            state,
+            child,
         })
     }
+}
 
-    /// A client of the control API, for the runtime that it is first used in.
-    pub(crate) fn control(&self) -> Result<Control> {
-        Control::open(&self.state, &self.endpoints)
-    }
+/// Where everything is, by what the cloud left in its state directory.
+pub(crate) fn endpoints(state: &Path) -> Result<Endpoints> {
+    let file = state.join("endpoints.json");
+    let text = std::fs::read_to_string(&file)
+        .with_context(|| format!("{} cannot be read", file.display()))?;
+    Ok(serde_json::from_str(&text)?)
 }
 
 impl Drop for CloudProcess {

@@ -4,6 +4,7 @@
 use std::num::NonZero;
 
 use azure_core::http::Etag;
+use azure_data_cosmos::models::TransactionalBatchOperationResult;
 use azure_data_cosmos::options::{
     BatchReplaceOptions, ContentResponseOnWrite, FeedOptions, ItemWriteOptions, MaxItemCountHint,
     OperationOptions, Precondition, QueryOptions,
@@ -39,10 +40,8 @@ pub(crate) fn trials() -> Vec<Trial> {
 pub(crate) async fn account() -> &'static CosmosClient {
     static ACCOUNT: OnceCell<CosmosClient> = OnceCell::const_new();
     let open = async || {
-        let account = AccountReference::with_credential(
-            COSMOS.parse().expect("a URL"),
-            world().credential.clone(),
-        );
+        let account =
+            AccountReference::with_credential(COSMOS.parse().expect("a URL"), world().credential());
         let near = RoutingStrategy::ProximityTo("East US".into());
         CosmosClient::builder().build(account, near).await
     };
@@ -90,9 +89,9 @@ async fn read(items: &ContainerClient, partition: &'static str, id: &str) -> Res
         .map_err(|error| error.to_string())
 }
 
-fn if_match(etag: &Etag) -> Option<ItemWriteOptions> {
+fn if_match(etag: &Etag) -> ItemWriteOptions {
     let precondition = Precondition::IfMatch(etag.clone());
-    Some(ItemWriteOptions::default().with_precondition(precondition))
+    ItemWriteOptions::default().with_precondition(precondition)
 }
 
 async fn query(items: &ContainerClient, query: Query, scope: FeedScope) -> Vec<Value> {
@@ -148,7 +147,7 @@ async fn a_change_is_made_only_to_the_version_that_was_read() {
     let stale = create(&items, "etags", item("first")).await;
 
     let replaced = items
-        .replace_item("etags", "one", item("second"), if_match(&stale))
+        .replace_item("etags", "one", item("second"), Some(if_match(&stale)))
         .await;
     let current = replaced
         .expect("replaced")
@@ -157,9 +156,11 @@ async fn a_change_is_made_only_to_the_version_that_was_read() {
         .cloned()
         .expect("an ETag");
     let replaced = items
-        .replace_item("etags", "one", item("third"), if_match(&stale))
+        .replace_item("etags", "one", item("third"), Some(if_match(&stale)))
         .await;
-    let deleted = items.delete_item("etags", "one", if_match(&stale)).await;
+    let deleted = items
+        .delete_item("etags", "one", Some(if_match(&stale)))
+        .await;
 
     assert_ne!(stale, current);
     assert_eq!(code(&replaced.expect_err("it changed")), "412");
@@ -167,7 +168,7 @@ async fn a_change_is_made_only_to_the_version_that_was_read() {
     let read = read(&items, "etags", "one").await.expect("read");
     assert_eq!(read["text"], "second");
     items
-        .delete_item("etags", "one", if_match(&current))
+        .delete_item("etags", "one", Some(if_match(&current)))
         .await
         .expect("deleted");
 }
@@ -338,7 +339,7 @@ async fn a_batch_is_done_as_a_whole() {
     let statuses: Vec<u16> = done
         .results()
         .iter()
-        .map(|result| result.status_code())
+        .map(TransactionalBatchOperationResult::status_code)
         .collect();
     assert_eq!(statuses, [200, 201, 204, 200]);
     let read_in_batch: Option<Value> = done.results()[3].into_model().expect("an item");
@@ -367,7 +368,7 @@ async fn a_batch_with_a_failure_leaves_nothing_behind() {
     let statuses: Vec<u16> = failed
         .results()
         .iter()
-        .map(|result| result.status_code())
+        .map(TransactionalBatchOperationResult::status_code)
         .collect();
     assert_eq!(statuses, [424, 409, 424]);
     assert_eq!(

@@ -30,7 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 pub(crate) fn client() -> SecretClient {
-    SecretClient::new(VAULT, world().credential.clone(), None).expect("a client")
+    SecretClient::new(VAULT, world().credential(), None).expect("a client")
 }
 
 async fn put(client: &SecretClient, name: &str, value: &str) -> Secret {
@@ -230,10 +230,10 @@ async fn a_listing_comes_in_pages_with_each_secret_once() {
         maxresults: Some(3),
         ..SecretClientListSecretPropertiesOptions::default()
     };
-    let pager = client
+    let listing = client
         .list_secret_properties(Some(options))
         .expect("a pager");
-    let pages: Vec<_> = pager.into_pages().try_collect().await.expect("listed");
+    let pages: Vec<_> = listing.into_pages().try_collect().await.expect("listed");
 
     let mut listed = Vec::new();
     for page in pages {

@@ -31,8 +31,11 @@ use platform::settings::Vars;
 use cloud_process::CloudProcess;
 use world::{IDENTITY, STATE};
 
-/// The identities of `model.json`: what each may do, and what it tries.
-const IDENTITIES: [(&str, fn() -> Vec<Trial>); 3] = [
+/// Makes the trials of one identity.
+type Trials = fn() -> Vec<Trial>;
+
+/// The identities of `model.json`, and what each tries.
+const IDENTITIES: [(&str, Trials); 3] = [
     ("owner", owner),
     ("reader", reader::trials),
     ("newcomer", newcomer::trials),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::future::try_join_all;
 use libtest_mimic::Trial;
 use local_cloud::audit::Decision;
+use service_bus::ServiceBusReceiverOptions;
 
 use crate::world::{trials, world};
 use crate::{blob, cosmos, key_vault, service_bus as bus};
@@ -30,9 +31,10 @@ async fn each_resource_takes_one_exchange_however_often_it_is_used() {
         assert_eq!(cosmos::code(&error.expect_err("it is not there")), "404");
     }
     for _ in 0..2 {
-        let receiver = bus::client().create_receiver("readable", Default::default());
-        let received = receiver.receive_message(Duration::from_millis(20)).await;
-        assert!(received.expect("allowed").is_none());
+        let options = ServiceBusReceiverOptions::default();
+        let receiver = bus::client().create_receiver("readable", options);
+        let message = receiver.receive_message(Duration::from_millis(20)).await;
+        assert!(message.expect("allowed").is_none());
     }
 
     let exchanges = world().audited("newcomer", "TokenExchange").await;

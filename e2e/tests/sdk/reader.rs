@@ -206,11 +206,11 @@ async fn service_bus_lets_a_receiver_receive_from_its_queue_only() {
         .await
         .expect("allowed");
     let options = ServiceBusReceiverOptions::default();
-    let received = client
+    let nothing = client
         .create_receiver("readable", options)
         .receive_message(moment)
         .await;
-    assert!(received.expect("allowed").is_none());
+    assert!(nothing.expect("allowed").is_none());
 
     for queue in ["readable", "plain", "no-such-queue"] {
         let error = client.create_sender(queue).send_message(&message).await;

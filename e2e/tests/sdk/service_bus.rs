@@ -46,7 +46,7 @@ pub(crate) fn client() -> ServiceBusClient {
         custom_endpoint_address: Some(world().bus_endpoint.clone()),
         ..ServiceBusClientOptions::default()
     };
-    ServiceBusClient::new(BUS, world().credential.clone(), options).expect("a client")
+    ServiceBusClient::new(BUS, world().credential(), options).expect("a client")
 }
 
 fn receiver(client: &ServiceBusClient, queue: &str) -> ServiceBusReceiver {
@@ -71,13 +71,13 @@ async fn send(client: &ServiceBusClient, queue: &str, ids: &[&str]) {
 }
 
 async fn receive(receiver: &ServiceBusReceiver) -> ServiceBusReceivedMessage {
-    let received = receiver.receive_message(SOON).await.expect("received");
-    received.expect("a message is there")
+    let message = receiver.receive_message(SOON).await.expect("received");
+    message.expect("a message is there")
 }
 
 async fn is_empty(receiver: &ServiceBusReceiver) -> bool {
-    let received = receiver.receive_message(BRIEFLY).await;
-    received.expect("received").is_none()
+    let message = receiver.receive_message(BRIEFLY).await;
+    message.expect("received").is_none()
 }
 
 async fn advance(seconds: u64) {
@@ -92,34 +92,34 @@ fn is_lock_lost(outcome: Result<(), ServiceBusError>) -> bool {
 
 async fn a_message_keeps_its_body_and_properties() {
     let client = client();
-    let mut message = ServiceBusMessage::new("event-1", "{\"käse\":1}");
-    message.content_type = Some("application/json".to_owned());
-    message.correlation_id = Some("request-7".to_owned());
+    let mut sent = ServiceBusMessage::new("event-1", "{\"käse\":1}");
+    sent.content_type = Some("application/json".to_owned());
+    sent.correlation_id = Some("request-7".to_owned());
     let own = ("type".to_owned(), "todo.added".to_owned());
-    message.application_properties.insert(own.0, own.1);
+    sent.application_properties.insert(own.0, own.1);
 
     let sender = client.create_sender("plain");
-    sender.send_message(&message).await.expect("sent");
+    sender.send_message(&sent).await.expect("sent");
     let receiver = receiver(&client, "plain");
-    let received = receive(&receiver).await;
+    let message = receive(&receiver).await;
 
-    assert_eq!(received.body(), "{\"käse\":1}".as_bytes());
-    assert_eq!(received.message_id(), Some("event-1"));
-    assert_eq!(received.content_type(), Some("application/json"));
-    assert_eq!(received.correlation_id(), Some("request-7"));
-    assert_eq!(received.application_properties()["type"], "todo.added");
-    assert_eq!(received.delivery_count(), 0);
-    assert_eq!(received.sequence_number(), 1);
-    let locked_for = received.locked_until() - received.enqueued_time();
+    assert_eq!(message.body(), "{\"käse\":1}".as_bytes());
+    assert_eq!(message.message_id(), Some("event-1"));
+    assert_eq!(message.content_type(), Some("application/json"));
+    assert_eq!(message.correlation_id(), Some("request-7"));
+    assert_eq!(message.application_properties()["type"], "todo.added");
+    assert_eq!(message.delivery_count(), 0);
+    assert_eq!(message.sequence_number(), 1);
+    let locked_for = message.locked_until() - message.enqueued_time();
     assert!(
         (300..310).contains(&locked_for.whole_seconds()),
         "{locked_for}"
     );
     receiver
-        .complete_message(&received)
+        .complete_message(&message)
         .await
         .expect("completed");
-    assert!(is_lock_lost(receiver.complete_message(&received).await));
+    assert!(is_lock_lost(receiver.complete_message(&message).await));
     assert!(is_empty(&receiver).await);
 }
 
@@ -161,11 +161,11 @@ async fn a_receiver_that_waits_gets_what_comes() {
     let receiver = receiver(&client, "waited-for");
     assert!(is_empty(&receiver).await);
 
-    let (received, ()) = tokio::join!(receive(&receiver), send(&client, "waited-for", &["late"]));
+    let (message, ()) = tokio::join!(receive(&receiver), send(&client, "waited-for", &["late"]));
 
-    assert_eq!(received.message_id(), Some("late"));
+    assert_eq!(message.message_id(), Some("late"));
     receiver
-        .complete_message(&received)
+        .complete_message(&message)
         .await
         .expect("completed");
 }
@@ -360,8 +360,8 @@ async fn a_message_that_is_too_large_is_refused() {
         "{error}"
     );
 
-    let received = receive(&receiver(&client, "large")).await;
-    assert_eq!(received.body().len(), 200_000);
+    let message = receive(&receiver(&client, "large")).await;
+    assert_eq!(message.body().len(), 200_000);
 }
 
 async fn a_missing_queue_is_told() {

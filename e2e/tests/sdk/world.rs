@@ -13,6 +13,8 @@ use local_cloud::audit::Record;
 use platform::settings::Vars;
 use tokio::runtime::Runtime;
 
+use crate::cloud_process;
+
 /// The variable that tells a child which identity it is.
 pub(crate) const IDENTITY: &str = "SDK_TEST_IDENTITY";
 
@@ -28,8 +30,7 @@ static WORLD: LazyLock<World> = LazyLock::new(World::of_this_process);
 
 pub(crate) struct World {
     runtime: Runtime,
-    /// The official credential, as a pod makes it: all from the environment.
-    pub(crate) credential: Arc<WorkloadIdentityCredential>,
+    credential: Arc<WorkloadIdentityCredential>,
     pub(crate) control: Control,
     /// Where the namespace's AMQP endpoint is on this machine.
     pub(crate) bus_endpoint: String,
@@ -39,9 +40,7 @@ impl World {
     fn of_this_process() -> Self {
         let vars = Vars::from_process();
         let state = PathBuf::from(vars.get(STATE).expect("the parent says where the state is"));
-        let endpoints =
-            std::fs::read_to_string(state.join("endpoints.json")).expect("endpoints.json");
-        let endpoints = serde_json::from_str(&endpoints).expect("endpoints.json is JSON");
+        let endpoints = cloud_process::endpoints(&state).expect("endpoints.json");
         Self {
             runtime: Runtime::new().expect("a runtime"),
             credential: WorkloadIdentityCredential::new(None).expect("the identity's environment"),
@@ -50,6 +49,11 @@ impl World {
                 .get("SERVICE_BUS_CUSTOM_ENDPOINT")
                 .expect("the model has a namespace"),
         }
+    }
+
+    /// The official credential, as a pod makes it: all from the environment.
+    pub(crate) fn credential(&self) -> Arc<WorkloadIdentityCredential> {
+        Arc::clone(&self.credential)
     }
 
     /// What the cloud has recorded of an identity, for operations with this name.
@@ -68,9 +72,9 @@ pub(crate) fn world() -> &'static World {
 }
 
 /// A trial named like any test, that runs in the world's runtime.
-pub(crate) fn trial<F: Future<Output = ()>>(module: &str, name: &str, run: fn() -> F) -> Trial
+pub(crate) fn trial<F>(module: &str, name: &str, run: fn() -> F) -> Trial
 where
-    F: 'static,
+    F: Future<Output = ()> + 'static,
 {
     let module = module.split_once("::").map_or(module, |(_, module)| module);
     Trial::test(format!("{module}::{name}"), move || {
