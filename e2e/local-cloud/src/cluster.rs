@@ -121,6 +121,7 @@ impl Cluster {
             })?
         };
         webhook::mutate(&mut pod, &account)?;
+        check_volumes(&pod)?;
         self.add_proxy(&mut pod);
         let volumes = self
             .kubelet
@@ -153,7 +154,14 @@ impl Cluster {
     }
 
     fn add_proxy(&self, pod: &mut Pod) {
-        let containers = pod.spec.iter_mut().flat_map(|spec| &mut spec.containers);
+        let Some(spec) = &mut pod.spec else {
+            return;
+        };
+        let containers = spec
+            .init_containers
+            .iter_mut()
+            .flatten()
+            .chain(&mut spec.containers);
         for container in containers {
             let env = container.env.get_or_insert_default();
             for (name, value) in &self.proxy_environment {
@@ -167,6 +175,34 @@ impl Cluster {
             }
         }
     }
+}
+
+/// Names of volumes and paths of tokens become paths on this machine.
+fn check_volumes(pod: &Pod) -> Result<(), String> {
+    let volumes = pod
+        .spec
+        .iter()
+        .flat_map(|spec| spec.volumes.iter().flatten());
+    for volume in volumes {
+        if !is_label(&volume.name) {
+            return Err(format!("`{}` is not a name of a volume", volume.name));
+        }
+        let projected = volume.projected.iter();
+        let sources = projected.flat_map(|projected| projected.sources.iter().flatten());
+        for token in sources.filter_map(|source| source.service_account_token.as_ref()) {
+            if !is_within_volume(&token.path) {
+                return Err(format!("`{}` is not a path within a volume", token.path));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A relative path without a part that begins with two dots, as Kubernetes wants
+/// it too: those are the volume's own.
+fn is_within_volume(path: &str) -> bool {
+    let plain = |part: &str| !part.is_empty() && part != "." && !part.starts_with("..");
+    path.split('/').all(plain)
 }
 
 /// A DNS label, as Kubernetes names are: also safe as a part of a path.
@@ -203,6 +239,30 @@ mod tests {
             refusal,
             "error looking up service account ns/gone: serviceaccount \"gone\" not found"
         );
+    }
+
+    #[tokio::test]
+    async fn a_token_path_that_leaves_its_volume_is_not_admitted() {
+        let root = tempfile::tempdir().expect("a directory");
+        let cluster = Cluster::start(
+            root.path().to_owned(),
+            KeyRing::generate(),
+            Clock::system(),
+            Vec::new(),
+        );
+        let account = json!({ "metadata": { "namespace": "ns", "name": "default" } });
+        cluster.apply(serde_json::from_value(account).expect("an account"));
+        for path in ["../token", "/token", "a/../../token", "..data", ""] {
+            let token = json!({ "audience": "a", "path": path });
+            let pod = json!({
+                "metadata": { "namespace": "ns", "name": "p" },
+                "spec": { "containers": [], "volumes": [
+                    { "name": "v", "projected": { "sources": [{ "serviceAccountToken": token }] } } ] },
+            });
+            let pod = serde_json::from_value(pod).expect("a pod");
+            let refusal = cluster.create(pod).expect_err(path);
+            assert_eq!(refusal, format!("`{path}` is not a path within a volume"));
+        }
     }
 
     #[tokio::test]

@@ -230,7 +230,11 @@ impl Gate {
             .ok_or(TokenRefusal::UnknownPrincipal)?;
         Ok(Caller {
             name: name.clone(),
-            subject: accounts.first().map(crate::model::ServiceAccount::subject),
+            // Of several accounts the access token does not say which.
+            subject: match &accounts[..] {
+                [account] => Some(account.subject()),
+                _ => None,
+            },
             object_id,
             client_id: names::client_id(name),
             issuer: issuer.to_owned(),

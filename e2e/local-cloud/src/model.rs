@@ -172,7 +172,10 @@ impl Model {
     pub fn parse(text: &str, roles: &Roles) -> Result<Self, ModelError> {
         let document: Document<'_> = serde_json::from_str(text)?;
         let resources = document.resources.0.into_iter();
-        let resources = resources.map(|(name, raw)| Ok((name, Resource::parse(text, raw)?)));
+        let resources = resources.map(|(name, raw)| {
+            let resource = Resource::parse(text, &name, raw)?;
+            Ok((name, resource))
+        });
         let resources = resources.collect::<Result<_, ModelError>>()?;
         let identities = identities(text, document.identities.0)?;
         let mut model = Self {

@@ -106,8 +106,8 @@ fn project(identity: &WorkloadIdentity, projected: &Projected) -> Step {
         },
         summary: match (&projected.error, subject) {
             (Some(error), _) => error.clone(),
-            (None, Some(subject)) => format!("a token for {subject} in {file}"),
-            (None, None) => format!("a token without a subject in {file}"),
+            (None, Some(subject)) => format!("a token for {subject}"),
+            (None, None) => "a token without a subject".to_owned(),
         },
         duration_ms: Some(projected.duration_ms),
         values,

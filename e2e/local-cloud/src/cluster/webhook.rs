@@ -13,6 +13,13 @@ use crate::names;
 const USE_LABEL: &str = "azure.workload.identity/use";
 const CLIENT_ID: &str = "azure.workload.identity/client-id";
 const TENANT_ID: &str = "azure.workload.identity/tenant-id";
+/// What the webhook knows on a pod beside the expiration: refused by name, as
+/// long as it is not played, rather than passed over.
+const NOT_PLAYED: [&str; 3] = [
+    "azure.workload.identity/skip-containers",
+    "azure.workload.identity/inject-proxy-sidecar",
+    "azure.workload.identity/proxy-sidecar-port",
+];
 const EXPIRATION: &str = "azure.workload.identity/service-account-token-expiration";
 
 /// Where the token is mounted, and its path in the volume. Version 1.6.0 changed
@@ -30,6 +37,14 @@ pub(crate) fn mutate(pod: &mut Pod, account: &ServiceAccount) -> Result<(), Stri
         != Some("true")
     {
         return Ok(());
+    }
+    if let Some(name) = NOT_PLAYED
+        .into_iter()
+        .find(|name| annotation(&pod.metadata, name).is_some())
+    {
+        return Err(format!(
+            "the local cloud does not implement the annotation {name}"
+        ));
     }
     let lifetime = token_lifetime(pod, account)?;
     let name = volume_name(pod);
@@ -232,6 +247,18 @@ mod tests {
         mutate(&mut pod, &account(&json!({}))).expect("admitted");
 
         assert_eq!(env(&pod, "AZURE_CLIENT_ID"), None);
+    }
+
+    #[test]
+    fn an_annotation_that_is_not_played_is_refused_by_name() {
+        for name in NOT_PLAYED {
+            let mut pod = pod("true", &json!({ name: "x" }), &json!([]));
+            let refusal = mutate(&mut pod, &account(&json!({}))).expect_err(name);
+            assert_eq!(
+                refusal,
+                format!("the local cloud does not implement the annotation {name}")
+            );
+        }
     }
 
     #[test]

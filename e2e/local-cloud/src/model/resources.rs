@@ -1,6 +1,7 @@
 //! The resources of an access model, by kind: what exists in each.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::de::IgnoredAny;
@@ -34,8 +35,15 @@ struct Kind<'a> {
 impl Resource {
     /// Parses a resource where it stands in the file. The kind is read first, so
     /// that every error names the place of what is wrong.
-    pub(super) fn parse(text: &str, raw: &RawValue) -> Result<Self, ModelError> {
+    pub(super) fn parse(text: &str, name: &str, raw: &RawValue) -> Result<Self, ModelError> {
         let place = Place::of(text, raw);
+        if !is_name(name) {
+            let rule = "1 to 18 lower-case letters and digits, beginning with a letter";
+            return Err(ModelError::new(
+                place,
+                format!("`{name}` is no name of a resource: {rule}"),
+            ));
+        }
         let kind: Kind<'_> = serde_json::from_str(raw.get())
             .map_err(|error| ModelError::new(place, error.to_string()))?;
         match kind.name {
@@ -138,7 +146,7 @@ pub struct QueueSpec {
     #[serde(deserialize_with = "iso_8601")]
     pub lock_duration: Duration,
     /// Deliveries after which a message is dead-lettered.
-    pub max_delivery_count: u32,
+    pub max_delivery_count: NonZeroU32,
     /// Whether a second message of the same id is dropped.
     pub requires_duplicate_detection: bool,
     /// For how long message ids are remembered.
@@ -150,11 +158,18 @@ impl Default for QueueSpec {
     fn default() -> Self {
         Self {
             lock_duration: Duration::from_mins(1),
-            max_delivery_count: 10,
+            max_delivery_count: NonZeroU32::new(10).expect("ten is not zero"),
             requires_duplicate_detection: false,
             duplicate_detection_history_time_window: Duration::from_mins(10),
         }
     }
+}
+
+/// What every kind of resource allows, after the `local` in its host name.
+fn is_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let begins_well = name.starts_with(|c: char| c.is_ascii_lowercase());
+    begins_well && name.len() <= 18 && name.chars().all(allowed)
 }
 
 fn unique<'de, D: Deserializer<'de>, V: Deserialize<'de>>(
@@ -170,5 +185,10 @@ fn iso_8601<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::E
         serde::de::Error::custom(problem)
     };
     let duration: jiff::SignedDuration = text.parse().map_err(|_| expected())?;
-    Duration::try_from(duration).map_err(|_| expected())
+    let duration = Duration::try_from(duration).map_err(|_| expected())?;
+    if duration.is_zero() {
+        Err(expected())
+    } else {
+        Ok(duration)
+    }
 }

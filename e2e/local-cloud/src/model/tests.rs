@@ -140,6 +140,49 @@ fn an_unknown_setting_of_a_queue_is_named() {
 }
 
 #[test]
+fn a_resource_whose_name_makes_no_host_name_is_refused() {
+    for name in [
+        "Vault",
+        "my-vault",
+        "v v",
+        "1st",
+        "",
+        "anamethatismuchtoolong",
+    ] {
+        let text = format!(
+            r#"{{ "resources": {{ "{name}": {{ "type": "keyVault", "secrets": {{}} }} }},
+                "identities": {{}}, "grants": [], "calls": [] }}"#
+        );
+        let error = Model::parse(&text, &Roles::built_in()).expect_err(name);
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("`{name}` is no name of a resource")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_queue_that_never_delivers_is_refused() {
+    for (setting, problem) in [
+        (r#""maxDeliveryCount": 0"#, "expected a nonzero u32"),
+        (
+            r#""lockDuration": "PT0S""#,
+            "`PT0S` is not a positive ISO 8601 duration",
+        ),
+    ] {
+        let queues = format!(r#"{{ "q": {{ {setting} }} }}"#);
+        let text = format!(
+            r#"{{ "resources": {{ "bus": {{ "type": "serviceBus", "queues": {queues} }} }},
+                "identities": {{}}, "grants": [], "calls": [] }}"#
+        );
+        let error = Model::parse(&text, &Roles::built_in()).expect_err(setting);
+        assert!(error.to_string().contains(problem), "{error}");
+    }
+}
+
+#[test]
 fn a_duration_that_is_none_is_refused() {
     let text = r#"{ "resources": { "bus": { "type": "serviceBus", "queues": { "q": { "lockDuration": "30" } } } }, "identities": {}, "grants": [], "calls": [] }"#;
     let error = Model::parse(text, &Roles::built_in()).expect_err("30 is no duration");

@@ -314,7 +314,7 @@ impl Queue {
     }
 
     fn check(&self, admitted: &Admitted) {
-        debug_assert_eq!(
+        assert_eq!(
             admitted.operation().scope,
             self.scope,
             "an admission for one queue is used on another"
@@ -363,7 +363,7 @@ impl Queue {
     /// and a dead-lettered message may fail any number of times.
     fn fail(&mut self, part: Part, mut entry: Entry) {
         entry.delivery_count = entry.delivery_count.saturating_add(1);
-        if part == Part::Main && entry.delivery_count >= self.spec.max_delivery_count {
+        if part == Part::Main && entry.delivery_count >= self.spec.max_delivery_count.get() {
             let changes = reason(
                 Some("MaxDeliveryCountExceeded"),
                 Some(&format!(

@@ -71,7 +71,7 @@ fn at(second: i64) -> OffsetDateTime {
 fn spec() -> QueueSpec {
     QueueSpec {
         lock_duration: std::time::Duration::from_secs(30),
-        max_delivery_count: 3,
+        max_delivery_count: std::num::NonZeroU32::new(3).expect("not zero"),
         ..QueueSpec::default()
     }
 }
