@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anstream::{eprintln, println};
-use anyhow::{Context as _, Result};
+use anstream::println;
+use anyhow::Result;
 use local_cloud::LocalCloud;
 use platform::server::Shutdown;
-use platform::telemetry::error_chain;
 use tracing_subscriber::filter::LevelFilter;
 
 /// Run the local cloud alone, on any access model, until Ctrl-C.
@@ -37,28 +36,12 @@ pub(crate) struct Options {
     until_stdin_closes: bool,
 }
 
-pub(crate) fn main(options: Options) -> ExitCode {
+pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     tracing_subscriber::fmt()
         .with_max_level(options.log)
         .with_writer(std::io::stderr)
         .log_internal_errors(false)
         .init();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
-    let ran = runtime
-        .context("no runtime could be started")
-        .and_then(|runtime| runtime.block_on(run(options)));
-    match ran {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("the local cloud: {}", error_chain(error.as_ref()));
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn run(options: Options) -> Result<()> {
     let shutdown = Shutdown::on_signals()?;
     let shutdown = if options.until_stdin_closes {
         shutdown.also_when_stdin_closes()
@@ -87,5 +70,5 @@ async fn run(options: Options) -> Result<()> {
     }
     println!("  Ctrl-C ends it");
     shutdown.requested().await;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

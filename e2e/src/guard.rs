@@ -9,20 +9,7 @@ use platform::server::Shutdown;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
 
-pub(crate) fn main(program: &Path, arguments: &[String]) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let ran = runtime
-        .context("no runtime could be started")
-        .and_then(|runtime| runtime.block_on(run(program, arguments)));
-    ran.unwrap_or_else(|error| {
-        anstream::eprintln!("{error:#}");
-        ExitCode::FAILURE
-    })
-}
-
-async fn run(program: &Path, arguments: &[String]) -> Result<ExitCode> {
+pub(crate) async fn run(program: &Path, arguments: &[String]) -> Result<ExitCode> {
     let shutdown = Shutdown::on_signals()?.also_when_stdin_closes();
     let mut child = Command::new(program)
         .args(arguments)

@@ -4,9 +4,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anstyle::AnsiColor;
+use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use platform::pod::EndsWith;
 use platform::settings::Vars;
+use platform::telemetry::error_chain;
 
 #[cfg(not(unix))]
 compile_error!("The harness needs Linux: use WSL2 or the devcontainer on Windows.");
@@ -55,11 +58,26 @@ enum PodProgram {
     Backend,
 }
 
+/// Runs a command to its end; a failure is told with all that caused it.
+fn run_to_end(what: &str, command: impl Future<Output = Result<ExitCode>>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let ran = runtime
+        .context("no runtime could be started")
+        .and_then(|runtime| runtime.block_on(command));
+    ran.unwrap_or_else(|error| {
+        let style = AnsiColor::Red.on_default();
+        anstream::eprintln!("{style}{what}:{style:#} {}", error_chain(error.as_ref()));
+        ExitCode::FAILURE
+    })
+}
+
 fn main() -> ExitCode {
     platform::pod::install_crypto_provider();
     match Cli::parse().command {
-        Command::Up(options) => up::main(options),
-        Command::Cloud(options) => cloud::main(options),
+        Command::Up(options) => run_to_end("cargo up", up::run(options)),
+        Command::Cloud(options) => run_to_end("cargo cloud", cloud::run(options)),
         Command::Pod { program, arguments } => {
             let vars = Vars::from_process();
             match program {
@@ -67,6 +85,8 @@ fn main() -> ExitCode {
                 PodProgram::Backend => backend::main(arguments, &vars, EndsWith::SignalsOrStdin),
             }
         }
-        Command::Guard { program, arguments } => guard::main(&program, &arguments),
+        Command::Guard { program, arguments } => {
+            run_to_end("guard", guard::run(&program, &arguments))
+        }
     }
 }

@@ -9,14 +9,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anstream::{eprintln, println};
+use anstream::println;
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, Result, bail};
 use e2e::expected::{self, EXPECTED_ACCESS};
 use e2e::stack::{Event, Options as StackOptions, Stack};
 use platform::access::{AccessReport, Outcome};
 use platform::server::Shutdown;
-use platform::telemetry::error_chain;
 
 const PODS: [&str; 3] = ["frontend", "backend", "worker"];
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -38,28 +37,13 @@ pub(crate) struct Options {
     /// The access model to run on.
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
-    /// Stop as soon as everything has been checked.
+    /// Stop as soon as everything has been checked; fail if an answer is not as
+    /// expected.
     #[arg(long)]
     check: bool,
 }
 
-pub(crate) fn main(options: Options) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
-    let ran = runtime
-        .context("no runtime could be started")
-        .and_then(|runtime| runtime.block_on(run(options)));
-    match ran {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{BAD}cargo up:{BAD:#} {}", error_chain(error.as_ref()));
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn run(options: Options) -> Result<()> {
+pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     let began = Instant::now();
     let shutdown = Shutdown::on_signals()?;
     check_port(options.port)?;
@@ -75,7 +59,7 @@ async fn run(options: Options) -> Result<()> {
         started = start(stack_options) => started,
         () = shutdown.requested() => bail!("interrupted while starting"),
     };
-    let mut stack = started?;
+    let (mut stack, as_expected) = started?;
     println!("{FAINT}logs   {}{FAINT:#}", stack.logs().display());
     println!(
         "{FAINT}Try: add a to-do, attach a file and watch the worker process it; then open Access. Ctrl-C stops all.{FAINT:#}"
@@ -95,10 +79,16 @@ async fn run(options: Options) -> Result<()> {
     };
     println!();
     stack.stop(|name| println!("stopped {name}")).await?;
-    ended.map_or(Ok(()), Err)
+    match ended {
+        Some(ended) => Err(ended),
+        None if options.check && !as_expected => Ok(ExitCode::FAILURE),
+        None => Ok(ExitCode::SUCCESS),
+    }
 }
 
-async fn start(options: StackOptions) -> Result<Stack> {
+/// Starts the workload and lets every pod try every path; also says whether the
+/// answers are as expected.
+async fn start(options: StackOptions) -> Result<(Stack, bool)> {
     let stack = Stack::start(options, tell).await?;
     let mut found = BTreeMap::new();
     let mut reports = Vec::new();
@@ -112,7 +102,8 @@ async fn start(options: StackOptions) -> Result<Stack> {
     }
     println!("{}", matrix(&reports));
     let differences = expected::compare(&expected::parse(EXPECTED_ACCESS)?, &found);
-    if differences.is_empty() {
+    let as_expected = differences.is_empty();
+    if as_expected {
         let allowed = found
             .values()
             .filter(|outcome| *outcome == "allowed")
@@ -132,7 +123,7 @@ async fn start(options: StackOptions) -> Result<Stack> {
             );
         }
     }
-    Ok(stack)
+    Ok((stack, as_expected))
 }
 
 fn check_port(port: u16) -> Result<()> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::RwLock;
 
-use k8s_openapi::api::core::v1::{EnvVar, Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{Container, EnvVar, Pod, ServiceAccount};
 use serde::{Deserialize, Serialize};
 use time::Duration;
 
@@ -163,16 +163,22 @@ impl Cluster {
             .flatten()
             .chain(&mut spec.containers);
         for container in containers {
-            let env = container.env.get_or_insert_default();
-            for (name, value) in &self.proxy_environment {
-                if !env.iter().any(|own| own.name == *name) {
-                    env.push(EnvVar {
-                        name: name.clone(),
-                        value: Some(value.clone()),
-                        ..EnvVar::default()
-                    });
-                }
-            }
+            add_missing(container, &self.proxy_environment);
+        }
+    }
+}
+
+/// Sets variables that have a value and are not there yet: what a mutating
+/// webhook injects never overrides what the pod says.
+fn add_missing(container: &mut Container, variables: &[(String, String)]) {
+    let env = container.env.get_or_insert_default();
+    for (name, value) in variables {
+        if !value.is_empty() && !env.iter().any(|own| own.name == *name) {
+            env.push(EnvVar {
+                name: name.clone(),
+                value: Some(value.clone()),
+                ..EnvVar::default()
+            });
         }
     }
 }

@@ -34,22 +34,17 @@ async fn one_entry(stack: &Stack, person: &Person, title: &str) {
     assert_eq!(times, 1, "{:?}", page.activity());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_worker_killed_before_its_effect_does_it_once_after_all() {
+/// Kills the worker when it is about to do this, lets the message's lock expire,
+/// and looks for the effect.
+async fn a_worker_killed_at(operation: &str, scope: &str) {
     let mut stack = start(Options::default()).await;
     let person = Person::at(&stack);
-    let effect = hold(
-        &stack,
-        "worker",
-        "CreateItem",
-        "cosmos/databases/todolist/containers/activity",
-    )
-    .await;
+    let moment = hold(&stack, "worker", operation, scope).await;
 
     person.add("Survive").await;
-    until_held(&stack, effect).await;
+    until_held(&stack, moment).await;
     stack.kill_pod("worker").await.expect("killed");
-    stack.control().release(effect).await.expect("released");
+    stack.control().release(moment).await.expect("released");
     stack
         .control()
         .advance(PAST_THE_LOCK)
@@ -62,24 +57,14 @@ async fn a_worker_killed_before_its_effect_does_it_once_after_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_worker_killed_before_its_effect_does_it_once_after_all() {
+    let activity = "cosmos/databases/todolist/containers/activity";
+    a_worker_killed_at("CreateItem", activity).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_killed_between_effect_and_settlement_does_not_do_it_twice() {
-    let mut stack = start(Options::default()).await;
-    let person = Person::at(&stack);
-    let settlement = hold(&stack, "worker", "Complete", "bus/queues/todo-events").await;
-
-    person.add("Survive").await;
-    until_held(&stack, settlement).await;
-    stack.kill_pod("worker").await.expect("killed");
-    stack.control().release(settlement).await.expect("released");
-    stack
-        .control()
-        .advance(PAST_THE_LOCK)
-        .await
-        .expect("advanced");
-    stack.restart_pod("worker").await.expect("restarted");
-
-    one_entry(&stack, &person, "Survive").await;
-    stack.stop(|_| {}).await.expect("everything ends");
+    a_worker_killed_at("Complete", "bus/queues/todo-events").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

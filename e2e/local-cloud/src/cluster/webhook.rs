@@ -2,8 +2,8 @@
 //! created. After Azure/azure-workload-identity v1.6.0, `pkg/webhook`.
 
 use k8s_openapi::api::core::v1::{
-    Container, EnvVar, Pod, ProjectedVolumeSource, ServiceAccount, ServiceAccountTokenProjection,
-    Volume, VolumeMount, VolumeProjection,
+    Container, Pod, ProjectedVolumeSource, ServiceAccount, ServiceAccountTokenProjection, Volume,
+    VolumeMount, VolumeProjection,
 };
 
 use crate::entra::EXCHANGE_AUDIENCE;
@@ -99,12 +99,12 @@ fn volume_name(pod: &Pod) -> String {
     format!("azure-workload-identity-reserved-{}", &hex[..30])
 }
 
-fn environment(account: &ServiceAccount) -> Vec<(&'static str, String)> {
+fn environment(account: &ServiceAccount) -> Vec<(String, String)> {
     let client = annotation(&account.metadata, CLIENT_ID)
         .unwrap_or_default()
         .to_owned();
     let tenant = annotation(&account.metadata, TENANT_ID).map(str::to_owned);
-    vec![
+    let variables = [
         ("AZURE_CLIENT_ID", client),
         (
             "AZURE_TENANT_ID",
@@ -118,21 +118,14 @@ fn environment(account: &ServiceAccount) -> Vec<(&'static str, String)> {
             "AZURE_AUTHORITY_HOST",
             format!("https://{}/", names::LOGIN_HOST),
         ),
-    ]
+    ];
+    variables
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec()
 }
 
-/// Sets what has a value and is not there yet; nothing is ever overridden.
-fn inject(container: &mut Container, environment: &[(&'static str, String)], volume: &str) {
-    let env = container.env.get_or_insert_default();
-    for (name, value) in environment {
-        if !value.is_empty() && !env.iter().any(|own| own.name == *name) {
-            env.push(EnvVar {
-                name: (*name).to_owned(),
-                value: Some(value.clone()),
-                ..EnvVar::default()
-            });
-        }
-    }
+fn inject(container: &mut Container, environment: &[(String, String)], volume: &str) {
+    super::add_missing(container, environment);
     let mounts = container.volume_mounts.get_or_insert_default();
     mounts.retain(|mount| mount.name != volume);
     mounts.push(VolumeMount {
