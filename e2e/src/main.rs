@@ -28,9 +28,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the whole workload on the local cloud, until Ctrl-C.
     Up(up::Options),
-    /// Run the local cloud alone, on any access model, until Ctrl-C.
     Cloud(cloud::Options),
     /// Be a pod of the workload; what it needs is in the environment.
     #[command(hide = true)]

@@ -178,7 +178,7 @@ fn milliseconds(took: Duration) -> String {
 fn matrix(reports: &[AccessReport]) -> String {
     let mut text = format!("{:<38}", "step 5: who may do what");
     for pod in PODS {
-        write!(text, "{pod:<27}").expect("a string takes text");
+        write!(text, "{pod:<12}").expect("a string takes text");
     }
     let rows = reports
         .first()
@@ -189,12 +189,12 @@ fn matrix(reports: &[AccessReport]) -> String {
         write!(text, "\n  {action:<36}").expect("a string takes text");
         for report in reports {
             let (style, mark, outcome) = match &report.cells[row].outcome {
-                Outcome::Allowed => (GOOD, '✓', "allowed"),
+                Outcome::Allowed => (GOOD, '✓', "allowed".to_owned()),
                 Outcome::Refused { code } => (FAINT, '·', short(code)),
-                Outcome::Failed { text } => (BAD, '✗', text.as_str()),
+                Outcome::Failed { text } => (BAD, '✗', text.clone()),
             };
-            let shown: String = outcome.chars().take(23).collect();
-            write!(text, "{style}{mark} {shown:<25}{style:#}").expect("a string takes text");
+            let shown: String = outcome.chars().take(9).collect();
+            write!(text, "{style}{mark} {shown:<10}{style:#}").expect("a string takes text");
         }
     }
     text
@@ -202,9 +202,26 @@ fn matrix(reports: &[AccessReport]) -> String {
 
 /// A refusal that fits into a column; the full text is in the table of expected
 /// access and on the Access page.
-fn short(code: &str) -> &str {
-    match code {
-        "403 AuthorizationPermissionMismatch" => "403 PermissionMismatch",
-        other => other.strip_prefix("amqp:").unwrap_or(other),
+fn short(code: &str) -> String {
+    match code.split_once(' ') {
+        Some(("amqp:unauthorized-access", claim)) => format!("no {claim}"),
+        Some((status, _)) => status.to_owned(),
+        None => code.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_fits_into_its_column() {
+        for (code, shown) in [
+            ("403 AuthorizationPermissionMismatch", "403"),
+            ("403/5301", "403/5301"),
+            ("amqp:unauthorized-access Listen", "no Listen"),
+        ] {
+            assert_eq!(short(code), shown);
+        }
     }
 }
