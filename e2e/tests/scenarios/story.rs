@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use e2e::stack::Options;
+use e2e::stack::{Options, Stack};
 use local_cloud::audit::{Decision, Record};
 
 use crate::person::{Person, start, story};
@@ -58,7 +58,21 @@ async fn a_todo_with_a_file_goes_all_the_way_and_the_audit_accounts_for_it() {
 
     let audit = stack.control().audit(0).await.expect("the audit");
     accounts_for(&audit, &story(&stack).await);
+    no_token_is_logged(&stack);
     stack.stop(|_| {}).await.expect("everything ends");
+}
+
+/// Every token begins with `eyJ`, the encoded `{"` of its header.
+fn no_token_is_logged(stack: &Stack) {
+    let logs = std::fs::read_dir(stack.logs()).expect("the logs");
+    let logs: Vec<_> = logs.map(|entry| entry.expect("a log").path()).collect();
+    assert_eq!(logs.len(), 4, "cloud and three pods: {logs:?}");
+    for log in logs {
+        let text = std::fs::read_to_string(&log).expect("readable");
+        assert!(!text.is_empty(), "{} is empty", log.display());
+        let told = text.lines().find(|line| line.contains("eyJ"));
+        assert_eq!(told, None, "{} has a token", log.display());
+    }
 }
 
 /// Every step of the story is there, by the right identity at the right scope;
