@@ -23,7 +23,7 @@ pub(crate) use upload::{UploadFailure, store};
 
 use crate::id::{Id, ListId};
 
-/// The largest file: 25 MB, as people count them.
+/// The largest file: 25 MiB, which the pages call 25 MB.
 pub(crate) const LARGEST_BYTES: u64 = 25 * 1024 * 1024;
 
 /// Files that come in at the same time. Each holds three blocks of 4 MiB, and what

@@ -2,8 +2,7 @@
 //! what they are called. None of it is a secret.
 //!
 //! The config map `estate` (`k8s/base/estate.yaml`) sets these variables for
-//! every pod. This is the one file of the crate that knows the names of the
-//! workload's resources, because the access probe tries each of them.
+//! every pod: every pod knows all of them, because the access probe tries each.
 
 use url::Url;
 

@@ -92,7 +92,8 @@ impl Conditions {
             return Err(Failure::MultipleConditions);
         }
         let met = match (&self.matching, &self.none_match, current) {
-            // Documented: an `If-Match` on what does not exist is not met.
+            // Documented: an `If-Match` on what does not exist is not met; `*` is
+            // let through as Azurite does.
             (Some(tag), _, None) => *tag == Tag::Any,
             (Some(tag), _, Some(current)) => tag.is(current),
             (None, Some(tag), Some(current)) => !tag.is(current),
