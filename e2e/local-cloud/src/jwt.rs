@@ -164,6 +164,11 @@ mod tests {
         };
         assert!(read().verify(&renamed).is_none());
         assert!(read().verify(&other.jwk()).is_none());
+        let under_another_id = Jwk {
+            kid: "another".to_owned(),
+            ..key.jwk()
+        };
+        assert!(read().verify(&under_another_id).is_none());
     }
 
     #[test]
@@ -186,10 +191,12 @@ mod tests {
             twice
         );
         let extension = JwtError::Malformed("the header has extensions that are not understood");
-        assert_eq!(
-            refusal(r#"{"alg":"RS256","kid":"k","crit":["b64"]}"#, "{}"),
-            extension
-        );
+        for header in [
+            r#"{"alg":"RS256","kid":"k","crit":["b64"]}"#,
+            r#"{"alg":"RS256","kid":"k","zip":"DEF"}"#,
+        ] {
+            assert_eq!(refusal(header, "{}"), extension, "{header}");
+        }
         let no_key = JwtError::Malformed("the header names no key (kid)");
         assert_eq!(refusal(r#"{"alg":"RS256"}"#, "{}"), no_key);
     }
@@ -212,6 +219,42 @@ mod tests {
                 ),
                 "{token:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_token_is_refused_for_its_form_alone() {
+        let good = format!(
+            "{}.{}.c2ln",
+            encode(r#"{"alg":"RS256","kid":"k"}"#),
+            encode("{}")
+        );
+        Unverified::read(&good).expect("the token is well-formed");
+
+        for (token, why) in [
+            (format!("{good}.c2ln"), "a token has three parts"),
+            (format!("{good}="), "the signature is not base64url"),
+            (
+                format!("{good}{}", "A".repeat(MAX_BYTES)),
+                "the token is longer than 16 KiB",
+            ),
+        ] {
+            let refused = Unverified::read(&token).expect_err(why);
+            assert_eq!(refused, JwtError::Malformed(why));
+        }
+    }
+
+    #[test]
+    fn several_audiences_are_none() {
+        let claims = |text: &str| Claims(serde_json::from_str(text).expect("valid"));
+        assert_eq!(claims(r#"{"aud":["a"]}"#).audience(), Some("a"));
+        for not_one in [
+            r#"{"aud":["a","b"]}"#,
+            r#"{"aud":[]}"#,
+            r#"{"aud":1}"#,
+            "{}",
+        ] {
+            assert_eq!(claims(not_one).audience(), None, "{not_one}");
         }
     }
 

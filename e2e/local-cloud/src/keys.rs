@@ -169,3 +169,68 @@ impl KeyRing {
 pub fn jwks(keys: &[Jwk]) -> Value {
     json!({ "keys": keys })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The public half of a 1024-bit key that was thrown away, and what it made
+    // of `message` with RS256.
+    const SHORT_MODULUS: &str = concat!(
+        "4DkSWRW2Oqoqk0YABYzteUdrtP_-63t8WeIadsWOQcwHnOHaXJ1ewHampe2At5NL57pb2NEPVVf6TmMzJAL_h",
+        "APgGjIzb_b50MRZL0biV7y77TvJmxXPIfOXKPKeCoVwNdWD66AJe3oBj0OAWpUkmpz_miq3u08ywHXxq98-2Zc"
+    );
+    const SHORT_SIGNATURE: &str = concat!(
+        "iDYRa35YBbg24GirqJ_kHUkBANQHFCbRCMW-bCAuAVLpQdlPGqjdhAIYm3qb2Afsf3Wgp3mDjwL1YhociwIvM",
+        "AbnG01HKQEAn-PQEcL5bPuSqoX9D9shdiJ-8sOHEUDLEYHpHl5v88WWNxfrx2Vu1aIkOM91TBv4bio5EQ-R_mI"
+    );
+
+    /// A token's message, and the signature that the key made of it.
+    fn signed(key: &SigningKey) -> (String, Vec<u8>) {
+        let token = key.sign(&json!({ "alg": "RS256" }), &json!({}));
+        let (message, signature) = token.rsplit_once('.').expect("three parts");
+        let signature = URL_SAFE_NO_PAD.decode(signature).expect("base64url");
+        (message.to_owned(), signature)
+    }
+
+    #[test]
+    fn a_key_that_is_not_for_signatures_with_rs256_verifies_nothing() {
+        let key = SigningKey::generate();
+        let (message, signature) = signed(&key);
+        let verifies = |jwk: &Jwk| jwk.verifies(message.as_bytes(), &signature);
+        let silent = Jwk {
+            usage: String::new(),
+            alg: None,
+            ..key.jwk()
+        };
+        assert!(verifies(&key.jwk()) && verifies(&silent));
+
+        for other in [
+            Jwk {
+                kty: "EC".to_owned(),
+                ..key.jwk()
+            },
+            Jwk {
+                usage: "enc".to_owned(),
+                ..key.jwk()
+            },
+            Jwk {
+                alg: Some("RSA-OAEP".to_owned()),
+                ..key.jwk()
+            },
+        ] {
+            assert!(!verifies(&other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_shorter_than_2048_bits_verifies_nothing() {
+        let jwk = Jwk {
+            n: SHORT_MODULUS.to_owned(),
+            ..SigningKey::generate().jwk()
+        };
+        let signature = URL_SAFE_NO_PAD.decode(SHORT_SIGNATURE).expect("base64url");
+
+        assert!(!jwk.verifies(b"message", &signature));
+    }
+}

@@ -194,6 +194,33 @@ mod tests {
     }
 
     #[test]
+    fn what_a_role_excludes_it_does_not_grant() {
+        let roles = Roles::parse(
+            r#"{ "source": "", "date": "", "cosmos": {}, "azure": { "Most": { "id": "",
+                "actions": ["a/*"], "notActions": ["a/write"],
+                "dataActions": ["d/*"], "notDataActions": ["d/*/delete"] } } }"#,
+        )
+        .expect("valid");
+
+        assert!(roles.grants("Most", Permission::Action("a/read")));
+        assert!(!roles.grants("Most", Permission::Action("a/write")));
+        assert!(roles.grants("Most", Permission::DataAction("d/x/read")));
+        assert!(!roles.grants("Most", Permission::DataAction("d/x/delete")));
+    }
+
+    #[test]
+    fn what_a_definition_says_and_we_do_not_know_is_an_error() {
+        for text in [
+            r#"{ "source": "", "date": "", "azure": {}, "cosmos": {}, "more": {} }"#,
+            r#"{ "source": "", "date": "", "cosmos": {},
+                "azure": { "R": { "id": "", "conditions": [] } } }"#,
+        ] {
+            let error = Roles::parse(text).expect_err("it is unknown");
+            assert!(error.to_string().starts_with("unknown field"), "{error}");
+        }
+    }
+
+    #[test]
     fn the_two_role_systems_do_not_know_each_other() {
         let roles = Roles::built_in();
         let reader = "Cosmos DB Built-in Data Reader";

@@ -133,3 +133,6 @@ impl IssuerKeys {
         serde_json::from_slice(&body).map_err(|_| AadError::unusable_metadata())
     }
 }
+
+#[cfg(test)]
+mod tests;

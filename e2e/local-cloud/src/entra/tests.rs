@@ -32,7 +32,8 @@ impl Tenant {
         let clock = Clock::system();
         let audit = Audit::new(clock.clone());
         let cluster_keys = KeyRing::generate();
-        let (client, issuer) = serve_issuer(cluster_keys.clone()).await;
+        let (client, issuer) =
+            serve_issuer(crate::cluster::issuer::router(cluster_keys.clone())).await;
         let entra = Entra::new(
             &model,
             KeyRing::generate(),
@@ -136,13 +137,15 @@ impl Form {
     }
 }
 
-async fn serve_issuer(keys: KeyRing) -> (reqwest::Client, tokio_util::task::AbortOnDropHandle<()>) {
+/// Serves what an issuer publishes under its real name; a client for it.
+pub(super) async fn serve_issuer(
+    router: Router,
+) -> (reqwest::Client, tokio_util::task::AbortOnDropHandle<()>) {
     let tls = crate::tls::issue(&[names::ISSUER_HOST.to_owned()]).expect("a certificate");
     let listener = tokio::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
         .await
         .expect("a port");
     let port = listener.local_addr().expect("bound").port();
-    let router = crate::cluster::issuer::router(keys);
     let serving = tokio::spawn(crate::front_door::serve_tls(
         listener,
         Arc::clone(&tls.server),
@@ -431,6 +434,59 @@ async fn a_missing_parameter_is_named() {
     assert_eq!(
         refused.expect_err("no such grant"),
         (400, "unsupported_grant_type", 70003)
+    );
+}
+
+#[tokio::test]
+async fn an_assertion_of_another_type_is_refused() {
+    let tenant = Tenant::start().await;
+    let form = tenant.form().with(
+        "client_assertion_type",
+        "urn:ietf:params:oauth:client-assertion-type:saml2-bearer",
+    );
+
+    assert_eq!(
+        tenant.ask(&form).await.expect_err("no such type"),
+        (400, "invalid_request", 50027)
+    );
+}
+
+#[tokio::test]
+async fn an_assertion_without_a_needed_claim_is_refused() {
+    let tenant = Tenant::start().await;
+    for name in ["iss", "sub", "aud", "exp"] {
+        let refused = tenant
+            .refuses_claims(|claims| claims[name] = Value::Null)
+            .await;
+        assert_eq!(refused, (400, "invalid_request", 50027), "{name}");
+    }
+    let refused = tenant
+        .refuses_claims(|claims| {
+            claims["nbf"] = Value::Null;
+            claims["iat"] = Value::Null;
+        })
+        .await;
+    assert_eq!(refused, (400, "invalid_request", 50027));
+}
+
+#[tokio::test]
+async fn whatever_else_is_asked_of_entra_is_refused_with_501_naming_it() {
+    use tower::ServiceExt as _;
+    let tenant = Tenant::start().await;
+    let path = format!("/{}/oauth2/v2.0/devicecode", names::tenant_id());
+    let request = http::Request::post(&path)
+        .body(axum::body::Body::empty())
+        .expect("a request");
+
+    let answer = Arc::clone(&tenant.entra).router().oneshot(request).await;
+
+    let answer = answer.expect("a router does not fail");
+    assert_eq!(answer.status(), StatusCode::NOT_IMPLEMENTED);
+    let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await;
+    let body: Value = serde_json::from_slice(&body.expect("a body")).expect("JSON");
+    assert_eq!(
+        body["error_description"],
+        format!("the local cloud does not implement POST {path} of Entra ID")
     );
 }
 

@@ -159,6 +159,26 @@ fn a_token_for_another_resource_is_refused() {
 }
 
 #[test]
+fn a_token_for_several_resources_is_refused() {
+    assert_eq!(
+        refusal(|claims| claims["aud"] = json!([VAULT, "https://storage.azure.com"])),
+        TokenRefusal::Audience {
+            found: String::new()
+        }
+    );
+}
+
+#[test]
+fn a_token_without_its_times_is_refused() {
+    for (name, why) in [("exp", "exp is missing"), ("nbf", "nbf is missing")] {
+        assert_eq!(
+            refusal(|claims| claims[name] = Value::Null),
+            TokenRefusal::Malformed(why)
+        );
+    }
+}
+
+#[test]
 fn an_expired_token_is_refused() {
     let fixture = Fixture::new();
     let token = fixture.token("frontend", VAULT);
@@ -294,6 +314,27 @@ async fn a_revoked_grant_is_gone_at_once_and_can_come_back() {
     decide(&fixture, "frontend", secret())
         .await
         .expect("the grant is back");
+}
+
+#[test]
+fn only_what_a_model_could_hold_is_granted() {
+    let fixture = Fixture::new();
+    let grant = |identity: &str, role: &str, scope: &str| Grant {
+        identity: identity.to_owned(),
+        role: role.to_owned(),
+        scope: Scope::new(scope.split('/')),
+    };
+    let refused = |grant: Grant| fixture.gate.grant(grant).expect_err("it cannot be");
+
+    assert_eq!(
+        refused(grant("nobody", "Key Vault Secrets User", "vault")),
+        "identity `nobody` is not declared under `identities`"
+    );
+    assert!(refused(grant("worker", "Boss", "vault")).starts_with("unknown role `Boss`"));
+    assert_eq!(
+        refused(grant("worker", "Key Vault Secrets User", "safe")),
+        "scope `safe` lies outside every declared resource"
+    );
 }
 
 #[tokio::test]

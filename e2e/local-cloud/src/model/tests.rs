@@ -46,6 +46,61 @@ fn an_unknown_field_is_refused_with_its_place() {
 }
 
 #[test]
+fn an_unknown_field_is_refused_wherever_it_stands() {
+    for (document, expected) in [
+        (
+            r#"{ "resources": {}, "identities": {}, "grants": [], "calls": [], "why": 1 }"#,
+            "line 1, column 69: unknown field `why`, expected one of `resources`, `identities`, \
+             `grants`, `calls`",
+        ),
+        (
+            r#"{ "resources": {}, "identities": { "a": { "serviceAccounts": [], "why": 1 } },
+                "grants": [], "calls": [] }"#,
+            "line 1, column 70: unknown field `why`, expected `serviceAccounts`",
+        ),
+        (
+            r#"{ "resources": {}, "identities": {
+                "a": { "serviceAccounts": [{ "namespace": "ns", "name": "a", "why": 1 }] } },
+                "grants": [], "calls": [] }"#,
+            "line 2, column 82: unknown field `why`, expected `namespace` or `name`",
+        ),
+        (
+            r#"{ "resources": {}, "identities": { "a": { "serviceAccounts": [] } }, "grants": [],
+                "calls": [{ "from": "a", "to": "a", "audience": "x", "why": 1 }] }"#,
+            "line 2, column 74: unknown field `why`, expected one of `from`, `to`, `audience`",
+        ),
+        (
+            r#"{ "resources": { "v": { "type": "keyVault", "secrets": {}, "why": 1 } },
+                "identities": {}, "grants": [], "calls": [] }"#,
+            "line 1, column 64: unknown field `why`, expected `type` or `secrets`",
+        ),
+    ] {
+        check(document, expected);
+    }
+}
+
+#[test]
+fn an_unknown_type_of_resource_is_refused_with_its_place() {
+    check(
+        r#"{ "resources": { "x": { "type": "sqlDatabase" } }, "identities": {}, "grants": [], "calls": [] }"#,
+        "line 1, column 23: unknown type `sqlDatabase`; known are: cosmos, keyVault, serviceBus, storage",
+    );
+}
+
+#[test]
+fn a_call_of_an_undeclared_identity_is_refused() {
+    for (from, to) in [("a", "b"), ("b", "a")] {
+        check(
+            &format!(
+                r#"{{ "resources": {{}}, "identities": {{ "a": {{ "serviceAccounts": [] }} }},
+                "grants": [], "calls": [{{ "from": "{from}", "to": "{to}", "audience": "x" }}] }}"#
+            ),
+            "line 2, column 41: identity `b` is not declared under `identities`",
+        );
+    }
+}
+
+#[test]
 fn an_unknown_role_is_refused_with_its_place() {
     let text = with_grant(r#"{ "identity": "a", "role": "Key Vault Boss", "scope": "vault" }"#);
     let error = Model::parse(&text, &Roles::built_in()).expect_err("the role is unknown");
