@@ -310,3 +310,6 @@ async fn set_enabled(
     }
     Err(not_found("such version"))
 }
+
+#[cfg(test)]
+mod tests;
