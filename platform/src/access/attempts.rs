@@ -195,8 +195,10 @@ mod tests {
             "list",
             "GET /secrets".to_owned(),
             std::future::pending(),
-        )
-        .await;
+        );
+        let cell = tokio::time::timeout(2 * PATIENCE, cell)
+            .await
+            .expect("the attempt ends");
 
         assert_eq!(
             cell.outcome,
