@@ -134,6 +134,15 @@ mod tests {
     }
 
     #[test]
+    fn a_row_with_a_cell_too_few_is_refused() {
+        let error = parse(&format!("{TABLE}| `vault set` | allowed |\n")).expect_err("two cells");
+        assert_eq!(
+            error.to_string(),
+            "the row `vault set | allowed` has 2 columns, not 3"
+        );
+    }
+
+    #[test]
     fn the_repositorys_table_has_enough_of_both() {
         let cells = parse(EXPECTED_ACCESS).expect("a table");
         let allowed = cells

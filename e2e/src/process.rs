@@ -213,3 +213,31 @@ async fn copy(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_child_has_the_environment_that_it_is_given_and_nothing_of_ours() {
+        // Cargo gives every test variables, so there is something to leak.
+        assert!(std::env::vars_os().count() > 1);
+        let logs = tempfile::tempdir().expect("a directory");
+        let program = Program {
+            name: "env".to_owned(),
+            executable: PathBuf::from("/usr/bin/env"),
+            arguments: Vec::new(),
+            environment: BTreeMap::from([("GIVEN".to_owned(), "1".to_owned())]),
+        };
+
+        let mut process = Process::start(program, logs.path()).await.expect("started");
+        let status = process.ended().await.expect("ended");
+        for reader in std::mem::take(&mut process._readers) {
+            reader.await.expect("the log is written");
+        }
+
+        assert!(status.success(), "{status}");
+        let log = std::fs::read_to_string(logs.path().join("env.log")).expect("a log");
+        assert_eq!(log, "GIVEN=1\n");
+    }
+}

@@ -311,3 +311,6 @@ async fn set_enabled(
     }
     Err(not_found("such version"))
 }
+
+#[cfg(test)]
+mod tests;

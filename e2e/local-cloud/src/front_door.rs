@@ -133,3 +133,35 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_host_without_a_plane_is_misdirected() {
+        let hosts = ["played.test", "other.test"].map(str::to_owned);
+        let tls = crate::tls::issue(&hosts).expect("certificates");
+        let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+            .await
+            .expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        let plane = Router::new().fallback(async || "the plane");
+        let routes = Routes::by_host(BTreeMap::from([("played.test".to_owned(), plane)]));
+        let serving = tokio::spawn(serve_tls(listener, Arc::clone(&tls.server), routes));
+        let _serving = tokio_util::task::AbortOnDropHandle::new(serving);
+        let proxy = crate::proxy::start(hosts, port).await.expect("a proxy");
+        let client = crate::proxy::client(&tls.ca_pem, proxy.address).expect("a client");
+        let ask = async |host: &str| {
+            let answer = client.get(format!("https://{host}/")).send().await;
+            let answer = answer.expect("an answer");
+            (answer.status().as_u16(), answer.text().await.expect("text"))
+        };
+
+        assert_eq!(ask("played.test").await, (200, "the plane".to_owned()));
+        let text = "This is the local cloud, not Azure; it plays no host `other.test`.";
+        assert_eq!(ask("other.test").await, (421, text.to_owned()));
+    }
+}

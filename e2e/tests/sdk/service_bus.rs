@@ -378,6 +378,7 @@ async fn a_missing_queue_is_told() {
 
 async fn a_probe_takes_nothing() {
     let client = client();
+    send(&client, "readable", &["waiting"]).await;
 
     for direction in [Direction::Send, Direction::Receive] {
         client
@@ -386,5 +387,11 @@ async fn a_probe_takes_nothing() {
             .expect("the owner may");
     }
 
-    assert!(is_empty(&receiver(&client, "readable")).await);
+    let receiver = receiver(&client, "readable");
+    let received = receive(&receiver).await;
+    assert_eq!(received.message_id(), Some("waiting"));
+    assert_eq!(received.delivery_count(), 0);
+    let completed = receiver.complete_message(&received).await;
+    completed.expect("completed");
+    assert!(is_empty(&receiver).await);
 }

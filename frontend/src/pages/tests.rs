@@ -158,6 +158,23 @@ async fn a_todo_is_added_through_the_backend_as_this_pod() {
 }
 
 #[tokio::test]
+async fn a_form_that_is_far_too_long_is_not_read() {
+    let backend = FakeBackend::answering(201, json!({}));
+    let site = Site::with(&backend).await;
+
+    let request = Request::post("/lists/inbox/todos")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(format!("title={}", "x".repeat(16 * 1024)).into())
+        .expect("a request");
+
+    let answer = site.send(request).await;
+
+    assert_eq!(answer.status, 422, "{}", answer.text());
+    assert!(answer.text().contains("The form was not whole"));
+    assert_eq!(backend.asked(), []);
+}
+
+#[tokio::test]
 async fn the_token_is_read_again_for_each_call() {
     let backend = FakeBackend::answering(200, json!({ "todos": [] }));
     let site = Site::with(&backend).await;

@@ -98,7 +98,9 @@ fn allowed_if(result: Result<(), AzureFailure>, statuses: &[u16], meaning: &'sta
     }
 }
 
-/// The name of something that does not exist and never will.
+/// The name of something that does not exist and never will. Each attempt takes
+/// one of its own: a delete of the same name would undo a write that should not
+/// have happened, and no one would see it.
 fn nonexistent() -> String {
     format!("access-probe-{}", Uuid::new_v4())
 }
@@ -193,8 +195,10 @@ mod tests {
             "list",
             "GET /secrets".to_owned(),
             std::future::pending(),
-        )
-        .await;
+        );
+        let cell = tokio::time::timeout(2 * PATIENCE, cell)
+            .await
+            .expect("the attempt ends");
 
         assert_eq!(
             cell.outcome,

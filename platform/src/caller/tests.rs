@@ -532,6 +532,36 @@ async fn keys_are_fetched_by_https_only() {
 }
 
 #[tokio::test]
+async fn a_document_that_is_too_long_elsewhere_or_away_is_not_read() {
+    let long = Arc::<str>::from("x".repeat(256 * 1024 + 1));
+    let router = axum::Router::new()
+        .route("/short", axum::routing::get(async || "short"))
+        .route("/long", axum::routing::get(async move || long.to_string()))
+        .route(
+            "/moved",
+            axum::routing::get(async || axum::response::Redirect::to("/short")),
+        );
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+    let fetch = async |path: &str| {
+        let url = Url::parse(&format!("http://{address}/{path}")).unwrap();
+        Web::new().fetch(&url).await
+    };
+
+    assert_eq!(fetch("short").await.expect("a document"), b"short");
+    assert!(matches!(fetch("long").await, Err(KeysError::TooLong(_))));
+    for (path, expected) in [("moved", 303), ("nothing", 404)] {
+        let error = fetch(path).await.expect_err(path);
+        assert!(
+            matches!(error, KeysError::Status { status, .. } if status == expected),
+            "{error}"
+        );
+    }
+    serving.abort();
+}
+
+#[tokio::test]
 async fn a_set_without_a_signing_key_gives_no_keys() {
     let key = Key::issuers("k1");
     let issuer = Issuer::publishing(&[&key]);

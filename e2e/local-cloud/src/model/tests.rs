@@ -80,6 +80,44 @@ fn an_unknown_field_is_refused_wherever_it_stands() {
 }
 
 #[test]
+fn an_unknown_field_of_any_resource_is_refused() {
+    for (resource, known) in [
+        (
+            r#"{ "type": "keyVault", "secrets": { "s": { "generateBytes": 1, "why": 1 } } }"#,
+            "`generateBytes`",
+        ),
+        (
+            r#"{ "type": "cosmos", "databases": {}, "why": 1 }"#,
+            "`type` or `databases`",
+        ),
+        (
+            r#"{ "type": "cosmos", "databases": { "d": { "containers": {}, "why": 1 } } }"#,
+            "`containers`",
+        ),
+        (
+            r#"{ "type": "cosmos", "databases": { "d": { "containers": {
+                "c": { "partitionKey": "/p", "why": 1 } } } } }"#,
+            "`partitionKey`",
+        ),
+        (
+            r#"{ "type": "storage", "containers": [], "why": 1 }"#,
+            "`type` or `containers`",
+        ),
+        (
+            r#"{ "type": "serviceBus", "queues": {}, "why": 1 }"#,
+            "`type` or `queues`",
+        ),
+    ] {
+        let text = format!(
+            r#"{{ "resources": {{ "x": {resource} }}, "identities": {{}}, "grants": [], "calls": [] }}"#
+        );
+        let error = Model::parse(&text, &Roles::built_in()).expect_err(resource);
+        let expected = format!("unknown field `why`, expected {known}");
+        assert!(error.to_string().ends_with(&expected), "{error}");
+    }
+}
+
+#[test]
 fn an_unknown_type_of_resource_is_refused_with_its_place() {
     check(
         r#"{ "resources": { "x": { "type": "sqlDatabase" } }, "identities": {}, "grants": [], "calls": [] }"#,

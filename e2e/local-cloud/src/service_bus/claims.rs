@@ -46,3 +46,31 @@ impl Claims {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::gate::Audience;
+    use crate::testing::Fixture;
+
+    #[test]
+    fn a_claim_covers_nothing_once_its_time_is_over() {
+        let fixture = Fixture::new();
+        let token = fixture.token("frontend", "https://servicebus.azure.net");
+        let audience = Audience::service_bus("localbus.servicebus.windows.net");
+        let caller = fixture
+            .gate
+            .authenticate(Some(&token), &audience)
+            .expect("the token is valid");
+        let ends = caller.expires_at;
+        let mut claims = Claims::default();
+        claims.put("jobs".to_owned(), caller);
+
+        let before = ends - Duration::from_secs(1);
+        let covering = |now| claims.covering("jobs", now).map(|(path, _)| path);
+        assert_eq!(covering(before), Some("jobs"));
+        assert_eq!(covering(ends), None);
+    }
+}

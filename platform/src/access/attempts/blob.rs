@@ -15,7 +15,7 @@ const NO_ETAG: &str = "\"0x0\"";
 
 pub(super) fn attempts(clients: &Clients) -> Vec<Attempt<'_>> {
     let container = &clients.estate().storage.attachments;
-    let blob = nonexistent();
+    let [blob, written, deleted] = [nonexistent(), nonexistent(), nonexistent()];
     let resource = "storage/attachments";
     vec![
         cell(
@@ -34,19 +34,19 @@ pub(super) fn attempts(clients: &Clients) -> Vec<Attempt<'_>> {
             resource,
             "read",
             format!("GET /{container}/{blob}"),
-            read(clients, blob.clone()),
+            read(clients, blob),
         ),
         cell(
             resource,
             "write",
-            format!("PUT /{container}/{blob} If-Match: {NO_ETAG}"),
-            write(clients, blob.clone()),
+            format!("PUT /{container}/{written} If-Match: {NO_ETAG}"),
+            write(clients, written),
         ),
         cell(
             resource,
             "delete",
-            format!("DELETE /{container}/{blob}"),
-            delete(clients, blob),
+            format!("DELETE /{container}/{deleted}"),
+            delete(clients, deleted),
         ),
     ]
 }

@@ -26,12 +26,12 @@ pub(super) fn attempts(clients: &Clients) -> Vec<Attempt<'_>> {
     ] {
         let resource = format!("cosmos/{logical}");
         let docs = format!("/dbs/{}/colls/{container}/docs", cosmos.database);
-        let id = nonexistent();
+        let [id, written, deleted] = [nonexistent(), nonexistent(), nonexistent()];
         attempts.push(cell(
             resource.clone(),
             "read",
             format!("GET {docs}/{id}"),
-            read(clients, container, id.clone()),
+            read(clients, container, id),
         ));
         attempts.push(cell(
             resource.clone(),
@@ -42,14 +42,14 @@ pub(super) fn attempts(clients: &Clients) -> Vec<Attempt<'_>> {
         attempts.push(cell(
             resource.clone(),
             "write",
-            format!("PUT {docs}/{id} If-Match: \"none\""),
-            write(clients, container, id.clone()),
+            format!("PUT {docs}/{written} If-Match: \"none\""),
+            write(clients, container, written),
         ));
         attempts.push(cell(
             resource,
             "delete",
-            format!("DELETE {docs}/{id}"),
-            delete(clients, container, id),
+            format!("DELETE {docs}/{deleted}"),
+            delete(clients, container, deleted),
         ));
     }
     attempts

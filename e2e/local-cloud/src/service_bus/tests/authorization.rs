@@ -149,6 +149,48 @@ async fn a_shared_access_signature_is_refused() {
 }
 
 #[tokio::test]
+async fn what_cbs_does_not_play_is_refused_with_501_naming_it() {
+    let cloud = Cloud::new();
+    let mut client = cloud.connect().await;
+    let token = cloud.token("frontend");
+    let name = format!("sb://{HOST}/{JOBS}");
+
+    let (status, text) = client
+        .put(&token, "servicebus.windows.net:other", &name)
+        .await;
+    assert_eq!(status, 501);
+    assert_eq!(
+        text,
+        "local cloud, not Azure: token type \"servicebus.windows.net:other\" is not implemented"
+    );
+    let (status, text) = client.ask_cbs("delete-token", &token, "jwt", &name).await;
+    assert_eq!(status, 501);
+    assert_eq!(
+        text,
+        "local cloud, not Azure: $cbs operation \"delete-token\" is not implemented"
+    );
+
+    // Neither has left a claim.
+    let (condition, _) = client.sender(JOBS).await.unwrap_err().refusal();
+    assert_eq!(condition, "amqp:unauthorized-access");
+}
+
+#[tokio::test]
+async fn nothing_is_sent_to_a_dead_letter_queue() {
+    let cloud = Cloud::new();
+    let mut frontend = cloud.connect_as("frontend", &[JOBS]).await;
+    let address = format!("{JOBS}/$DeadLetterQueue");
+
+    let (condition, text) = frontend.sender(&address).await.unwrap_err().refusal();
+
+    assert_eq!(condition, "amqp:not-implemented");
+    assert_eq!(
+        text,
+        "local cloud, not Azure: sending to a dead-letter queue is not implemented"
+    );
+}
+
+#[tokio::test]
 async fn a_link_is_detached_when_its_token_expires() {
     let cloud = Cloud::new();
     let mut frontend = cloud.connect_as("frontend", &[JOBS]).await;

@@ -154,7 +154,17 @@ impl Client {
     }
 
     pub(super) async fn put(&mut self, token: &str, kind: &str, name: &str) -> (i32, String) {
-        let properties = [("operation", "put-token"), ("type", kind), ("name", name)];
+        self.ask_cbs("put-token", token, kind, name).await
+    }
+
+    pub(super) async fn ask_cbs(
+        &mut self,
+        operation: &str,
+        token: &str,
+        kind: &str,
+        name: &str,
+    ) -> (i32, String) {
+        let properties = [("operation", operation), ("type", kind), ("name", name)];
         let answer = self.cbs.ask(&properties, Value::from(token)).await;
         (
             answer.status("status-code"),

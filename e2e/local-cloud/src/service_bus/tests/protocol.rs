@@ -13,7 +13,9 @@ use tokio::{
 
 use super::client::*;
 use crate::service_bus::{
-    MAX_MESSAGE_SIZE, codec,
+    MAX_MESSAGE_SIZE,
+    claims::Claims,
+    codec,
     connection::Connection,
     frame::{self, FrameType},
     message::{Map, Plain},
@@ -47,8 +49,8 @@ impl Raw {
         }
     }
 
-    /// Up to an answered open.
-    async fn connect(cloud: &Cloud, idle_time_out: u32) -> Self {
+    /// Up to where open is expected.
+    async fn begin(cloud: &Cloud) -> Self {
         let mut raw = Self::new(cloud);
         raw.send_bytes(SASL).await;
         assert_eq!(raw.bytes(8).await, SASL);
@@ -58,6 +60,12 @@ impl Raw {
         assert_eq!(raw.performative().await, (0x44, 2));
         raw.send_bytes(AMQP).await;
         assert_eq!(raw.bytes(8).await, AMQP);
+        raw
+    }
+
+    /// Up to an answered open.
+    async fn connect(cloud: &Cloud, idle_time_out: u32) -> Self {
+        let mut raw = Self::begin(cloud).await;
         let open = performatives::open("raw", 65_536, 1, idle_time_out);
         raw.send_amqp(&open).await;
         assert_eq!(raw.performative().await, (0x10, 10));
@@ -79,12 +87,7 @@ impl Raw {
         assert_eq!(raw.performative().await, (0x13, 11));
         raw.attach(1, Role::Receiver, "$cbs", None).await;
         raw.grant(1, 10).await;
-        let name = format!("sb://{HOST}/{queue}");
-        let properties = [("operation", "put-token"), ("type", "jwt"), ("name", &name)]
-            .map(|(name, value)| (Value::from(name), Value::from(value)));
-        let token = Value::String(cloud.token(identity));
-        let request = Plain::encode(vec![Value::from("id")], Map::from_iter(properties), token);
-        raw.transfer(0, 0, &request).await;
+        raw.put_token(0, &cloud.token(identity), queue).await;
         assert_eq!(raw.performative().await, (0x15, 6));
         let answer = raw.frame().await;
         let (_, payload) = codec::decode(&answer).unwrap();
@@ -92,6 +95,16 @@ impl Raw {
         let status = codec::entry(&answer.application_properties, "status-code").cloned();
         assert_eq!(status, Some(Value::Int(202)));
         raw
+    }
+
+    /// Sends a request to `$cbs`, as [`Self::open_as`] attached it.
+    async fn put_token(&mut self, delivery_id: u32, token: &str, queue: &str) {
+        let name = format!("sb://{HOST}/{queue}");
+        let properties = [("operation", "put-token"), ("type", "jwt"), ("name", &name)]
+            .map(|(name, value)| (Value::from(name), Value::from(value)));
+        let token = Value::String(token.to_owned());
+        let request = Plain::encode(vec![Value::from("id")], Map::from_iter(properties), token);
+        self.transfer(0, delivery_id, &request).await;
     }
 
     async fn attach(&mut self, handle: u32, role: Role, address: &str, rcv: Option<u8>) {
@@ -486,6 +499,79 @@ async fn another_namespace_is_not_served() {
     let (status, text) = client.put(&token, "jwt", &name).await;
 
     assert_eq!(status, 404, "{text}");
+}
+
+#[tokio::test]
+async fn a_connection_to_another_namespace_is_closed() {
+    let cloud = Cloud::new();
+    let mut raw = Raw::begin(&cloud).await;
+
+    let names = [
+        Value::from("raw"),
+        Value::from("otherbus.servicebus.windows.net"),
+    ];
+    raw.send_amqp(&full_length(0x10, 10, names)).await;
+
+    let (code, _) = raw.performative().await;
+    assert_eq!(code, 0x10, "an open comes before the close");
+    let (condition, text) = raw.error(0x18).await;
+    assert_eq!(condition, "amqp:not-found");
+    assert_eq!(
+        text,
+        "the namespace otherbus.servicebus.windows.net is not served here"
+    );
+}
+
+#[tokio::test]
+async fn a_connection_keeps_so_many_tokens_and_no_more() {
+    let cloud = Cloud::new();
+    let mut raw = Raw::open_as(&cloud, "frontend", JOBS).await;
+    let token = cloud.token("frontend");
+    let most = u32::try_from(Claims::MAX).unwrap();
+
+    // One is there already, so the last of these is one too many.
+    for number in 1..=most {
+        raw.put_token(number, &token, &format!("queue-{number}"))
+            .await;
+        loop {
+            match raw.fields().await {
+                (0x15, _) => break,
+                (0x18, mut fields) => {
+                    let (condition, text) = error_of(fields.pop().unwrap());
+                    assert_eq!(condition, "amqp:resource-limit-exceeded");
+                    assert_eq!(text, "the connection has too many tokens");
+                    assert_eq!(number, most);
+                    return;
+                }
+                _ => {}
+            }
+        }
+    }
+    panic!("{} tokens are kept", most + 1);
+}
+
+#[tokio::test]
+async fn a_connection_has_so_many_links_and_no_more() {
+    let cloud = Cloud::new();
+    let mut client = cloud.connect().await;
+    let mut links = Vec::new();
+    // Two are there already, for `$cbs`.
+    for _ in 0..4 {
+        let session = client.session().await;
+        for number in 0..255 {
+            let name = format!("link-{number}");
+            let link = fe2o3_amqp::Sender::attach(session, name, "$cbs");
+            links.push(within("attaching", link).await.unwrap());
+        }
+    }
+    for _ in 0..2 {
+        links.push(client.sender("$cbs").await.unwrap());
+    }
+
+    let (condition, text) = client.sender("$cbs").await.unwrap_err().refusal();
+
+    assert_eq!(condition, "amqp:resource-limit-exceeded");
+    assert_eq!(text, "the connection has too many links");
 }
 
 #[tokio::test]
