@@ -40,7 +40,7 @@ pub struct Process {
     stdin: Option<ChildStdin>,
     log: PathBuf,
     lines: watch::Receiver<Vec<Value>>,
-    _readers: Vec<JoinHandle<()>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Process {
@@ -85,7 +85,7 @@ impl Process {
             child,
             log,
             lines,
-            _readers: readers,
+            readers,
         })
     }
 
@@ -139,9 +139,13 @@ impl Process {
         }
     }
 
-    /// Waits for the end of the process.
+    /// Waits for the end of the process, and until its log is complete.
     pub async fn ended(&mut self) -> Result<ExitStatus> {
-        Ok(self.child.wait().await?)
+        let status = self.child.wait().await?;
+        for reader in std::mem::take(&mut self.readers) {
+            reader.await?;
+        }
+        Ok(status)
     }
 
     /// Asks the process to end (SIGTERM, and its standard input closes), waits,
@@ -149,8 +153,8 @@ impl Process {
     pub async fn stop(&mut self, grace: Duration) -> Result<ExitStatus> {
         self.signal(Signal::TERM);
         drop(self.stdin.take());
-        if let Ok(ended) = tokio::time::timeout(grace, self.child.wait()).await {
-            return Ok(ended?);
+        if let Ok(ended) = tokio::time::timeout(grace, self.ended()).await {
+            return ended;
         }
         tracing::warn!(
             name = self.program.name,
@@ -232,9 +236,6 @@ mod tests {
 
         let mut process = Process::start(program, logs.path()).await.expect("started");
         let status = process.ended().await.expect("ended");
-        for reader in std::mem::take(&mut process._readers) {
-            reader.await.expect("the log is written");
-        }
 
         assert!(status.success(), "{status}");
         let log = std::fs::read_to_string(logs.path().join("env.log")).expect("a log");

@@ -388,10 +388,10 @@ async fn a_probe_takes_nothing() {
     }
 
     let receiver = receiver(&client, "readable");
-    let received = receive(&receiver).await;
-    assert_eq!(received.message_id(), Some("waiting"));
-    assert_eq!(received.delivery_count(), 0);
-    let completed = receiver.complete_message(&received).await;
+    let message = receive(&receiver).await;
+    assert_eq!(message.message_id(), Some("waiting"));
+    assert_eq!(message.delivery_count(), 0);
+    let completed = receiver.complete_message(&message).await;
     completed.expect("completed");
     assert!(is_empty(&receiver).await);
 }
