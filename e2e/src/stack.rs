@@ -340,11 +340,6 @@ impl Stack {
             .with_context(|| format!("{name} serves nothing"))
     }
 
-    /// The environment that a pod was started with.
-    pub fn environment(&self, name: &str) -> Result<&BTreeMap<String, String>> {
-        Ok(&self.pod(name)?.program.environment)
-    }
-
     fn pod(&self, name: &str) -> Result<&RunningPod> {
         self.pods
             .get(name)
