@@ -61,6 +61,7 @@ impl TryFrom<EventBody> for Event {
             subject: body.subject,
             text: body.text,
             at: body.at,
+            trace: None,
         })
     }
 }
@@ -156,6 +157,7 @@ pub(crate) mod tests {
             subject: Uuid::from_u128(2),
             text: "cat.png".to_owned(),
             at: datetime!(2026-11-23 22:05:07 UTC),
+            trace: None,
         }
     }
 
