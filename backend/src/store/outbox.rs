@@ -1,10 +1,9 @@
 //! Events that were committed and may not have been sent yet.
 
-use azure_data_cosmos::options::{ItemWriteOptions, Precondition};
 use azure_data_cosmos::{FeedScope, Query};
 
 use super::documents::{Document, Stored, outbox_event, outbox_id};
-use super::{Store, StoreError, Versioned, is_absent, partition};
+use super::{Store, StoreError, Versioned, is_absent, only_if, partition};
 use crate::todos::Event;
 
 impl Store {
@@ -15,7 +14,7 @@ impl Store {
         &self,
         most: usize,
     ) -> Result<Vec<Versioned<Event>>, StoreError> {
-        let stored = self
+        let stored: Vec<Stored> = self
             .query(
                 "query the outbox",
                 Query::from("SELECT * FROM c WHERE c.kind = 'event'"),
@@ -31,13 +30,12 @@ impl Store {
     // Identity backend, Cosmos DB Built-in Data Contributor on container todos.
     pub(crate) async fn forget_sent(&self, sent: &Versioned<Event>) -> Result<(), StoreError> {
         let Versioned { value: event, etag } = sent;
-        let only_this = Precondition::IfMatch(etag.clone());
         let container = self.container().await?;
         let deleted = container
             .delete_item(
                 partition(&event.list),
                 &outbox_id(event),
-                Some(ItemWriteOptions::default().with_precondition(only_this)),
+                Some(only_if(etag.clone())),
             )
             .await;
         match deleted {

@@ -71,7 +71,7 @@ pub const UNSUPPORTED_MEDIA_TYPE: Kind = Kind::new(
 pub const INVALID: Kind = Kind::new(
     StatusCode::UNPROCESSABLE_ENTITY,
     "invalid",
-    "a member of the body, a parameter or a header has no sense; `member` names it",
+    "a member of the body or a parameter makes no sense; `member` names it if its value does not",
 );
 
 /// Too often.
