@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::person::start;
 
-fn token_of(service_account: &str, audience: &str) -> TokenRequest {
+/// A token of ten minutes.
+pub(crate) fn token_of(service_account: &str, audience: &str) -> TokenRequest {
     TokenRequest {
         namespace: "todolist".to_owned(),
         service_account: service_account.to_owned(),

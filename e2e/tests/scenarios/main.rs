@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod api;
 mod backend_calls;
 mod crashes;
 mod grants;
