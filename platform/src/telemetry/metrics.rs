@@ -85,7 +85,7 @@ pub const ALL: [Metric; 11] = [
         name: EXCHANGES,
         kind: Kind::Counter,
         labels: &["resource", "outcome"],
-        meaning: "Exchanges of a service-account token at Microsoft Entra ID: `issued` or `refused`.",
+        meaning: "Exchanges of a service-account token at Microsoft Entra ID: `issued`, `refused`, or `failed` (Entra ID was not reached).",
     },
     Metric {
         name: EXCHANGE_DURATION,
