@@ -452,7 +452,7 @@ async fn after_a_failure_key_vault_is_left_alone_for_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn made_up_versions_cost_key_vault_a_list_now_and_then() {
+async fn any_number_of_made_up_versions_costs_key_vault_a_list_a_second() {
     let (vault, replica) = one();
     let mut number = 0_u32;
 
@@ -469,7 +469,7 @@ async fn made_up_versions_cost_key_vault_a_list_now_and_then() {
     assert_eq!(
         vault.asked(),
         Asked {
-            lists: 12,
+            lists: 60,
             values: 0
         }
     );
@@ -493,7 +493,7 @@ async fn a_flood_of_made_up_versions_hides_no_real_one() {
     let signed = Instant::now();
     while replica_2.verify(&token).await.is_err() {
         assert_eq!(refused(replica_2.verify(&flood).await), "forged");
-        assert!(signed.elapsed() < 5 * SECOND, "it is still unknown");
+        assert!(signed.elapsed() < SECOND, "it is still unknown");
         advance(SECOND).await;
     }
 }
