@@ -8,5 +8,6 @@ mod crashes;
 mod grants;
 mod outsider;
 mod person;
+mod replicas;
 mod story;
 mod up;
