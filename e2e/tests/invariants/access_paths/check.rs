@@ -12,6 +12,7 @@ pub(super) fn problems(sources: &[Source], model: &Model) -> Vec<String> {
         problems.extend(without_a_line(source, sources));
         for function in &source.functions {
             problems.extend(not_granted(source, function, model));
+            problems.extend(undocumented(source, function));
         }
     }
     problems.extend(not_relied_on(sources, model));
@@ -71,6 +72,13 @@ fn find<'s>(
     functions
         .filter(|(_, function)| function.of.is_none() && function.name == name)
         .collect()
+}
+
+/// A function of the document has to say what it does.
+fn undocumented(source: &Source, function: &Function) -> Option<String> {
+    let told = matches!(function.note, Some(Note::Relies { .. })) && function.does.is_empty();
+    let name = function.full_name();
+    told.then(|| format!("{}: `{name}` does not say what it does", source.file))
 }
 
 /// What a function says to rely on, and nobody gave.
@@ -134,10 +142,12 @@ mod tests {
 fn routes() { Router::new().route(\"/todos\", get(todos::show)) }
 ";
     const TODOS: &str = "\
+/// Shows.
 // Identity backend, Reader on container todos.
 pub(super) async fn show() {}
 ";
     const CLIENT: &str = "\
+/// Asks.
 // Identity frontend, call to backend.
 async fn ask() {}
 ";
@@ -205,6 +215,7 @@ async fn ask() {}
                 "",
                 "`show` is a handler and says neither",
             ),
+            ("/// Shows.", "", "`show` does not say what it does"),
             (
                 "todos::show",
                 "todos::shown",
