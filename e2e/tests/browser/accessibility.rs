@@ -14,7 +14,7 @@ async fn the_list(visit: &Visit<'_>) {
     let window = visit.person("Ada").await.opens("/").await;
     axe::approves(visit, &window).await;
     window.fill(&field("What is to do?"), "Buy milk").await;
-    window.click(&button("Add")).await;
+    window.press(&button("Add")).await;
     window.sees(&item("Buy milk")).await;
     axe::approves(visit, &window).await;
 }

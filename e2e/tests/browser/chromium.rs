@@ -1,5 +1,6 @@
 //! The browser: one headless Chromium for all scenarios, with a profile of its
-//! own that is gone afterwards, driven over the Chrome DevTools Protocol (CDP).
+//! own that is gone afterwards, driven over CDP, the protocol of its
+//! developer tools.
 //!
 //! It starts through `e2e guard`, so that it ends when the tests are killed.
 

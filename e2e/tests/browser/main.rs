@@ -11,10 +11,12 @@
 mod accessibility;
 mod axe;
 mod chromium;
+mod files;
 mod installed;
 mod outline;
 mod pictures;
 mod scenario;
+mod story;
 mod visit;
 mod watcher;
 mod watching;
@@ -46,7 +48,11 @@ fn main() -> ExitCode {
     let scenarios = if cli.pictures {
         pictures::scenarios()
     } else {
-        let all = [watching::scenarios(), accessibility::scenarios()];
+        let all = [
+            watching::scenarios(),
+            story::scenarios(),
+            accessibility::scenarios(),
+        ];
         all.into_iter().flatten().collect()
     };
     let installed = Installed::find();

@@ -58,6 +58,11 @@ pub(crate) fn field(label: &str) -> Sought {
     Sought::named(&["textbox", "searchbox", "Date", "combobox"], label)
 }
 
+/// A field for a file, by its label.
+pub(crate) fn file_field(label: &str) -> Sought {
+    Sought::named(&["button"], label)
+}
+
 /// What opens and closes a part of the page.
 pub(crate) fn disclosure(name: &str) -> Sought {
     Sought::named(&["DisclosureTriangle", "DisclosureTriangleGrouped"], name)
@@ -199,6 +204,12 @@ impl Outline {
         self.nodes.iter().rev().find(|node| node.is_focused)
     }
 
+    /// Whether something, or what is in it, has the keyboard.
+    pub(crate) fn has_focus(&self, node: &Node) -> bool {
+        let mut inside = self.nodes[node.at..node.end].iter();
+        inside.any(|node| node.is_focused)
+    }
+
     /// The words in something, in order.
     pub(crate) fn words_of(&self, node: &Node) -> String {
         let inside = self.nodes[node.at..node.end].iter();
@@ -210,7 +221,12 @@ impl Outline {
 
 impl fmt::Display for Outline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for node in &self.nodes {
+        for (at, node) in self.nodes.iter().enumerate() {
+            let named = &self.nodes[at.saturating_sub(1)];
+            // The text that the thing before it is named after.
+            if node.role == "StaticText" && named.depth < node.depth && named.name == node.name {
+                continue;
+            }
             let indent = "  ".repeat(node.depth);
             write!(f, "{indent}{} {:?}", node.role, node.name)?;
             if !node.value.is_empty() {

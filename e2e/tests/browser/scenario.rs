@@ -26,7 +26,7 @@ impl Scenario {
             name: format!("{module}::{name}"),
             needs_axe: false,
             play: Box::new(move |world| {
-                let complaints = world.play(play);
+                let complaints = world.play(&play);
                 assert!(complaints.is_empty(), "{complaints:#?}");
             }),
         }

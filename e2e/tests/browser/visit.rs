@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use chromiumoxide::Browser;
 use chromiumoxide::cdp::browser_protocol::browser::BrowserContextId;
 use chromiumoxide::cdp::browser_protocol::target::{
     CreateBrowserContextParams, CreateTargetParams,
@@ -13,7 +14,7 @@ use serde_json::json;
 use tokio::sync::Mutex;
 
 use crate::watcher;
-use crate::window::Window;
+use crate::window::{Manner, Window};
 use crate::world::{Running, World};
 
 /// All that one scenario opens.
@@ -28,6 +29,7 @@ pub(crate) struct Visit<'w> {
 pub(crate) struct Person<'v> {
     visit: &'v Visit<'v>,
     name: &'static str,
+    manner: Manner,
     context: BrowserContextId,
 }
 
@@ -52,6 +54,11 @@ impl<'w> Visit<'w> {
 
     /// Someone new.
     pub(crate) async fn person(&self, name: &'static str) -> Person<'_> {
+        self.person_who(name, Manner::default()).await
+    }
+
+    /// Someone new who uses their browser in another manner.
+    pub(crate) async fn person_who(&self, name: &'static str, manner: Manner) -> Person<'_> {
         let browser = self.running.chromium.browser();
         let context = browser
             .create_browser_context(CreateBrowserContextParams::default())
@@ -61,6 +68,7 @@ impl<'w> Visit<'w> {
         Person {
             visit: self,
             name,
+            manner,
             context,
         }
     }
@@ -88,6 +96,14 @@ impl<'w> Visit<'w> {
 }
 
 impl Person<'_> {
+    pub(crate) fn browser(&self) -> &Browser {
+        self.visit.running.chromium.browser()
+    }
+
+    pub(crate) fn context(&self) -> &BrowserContextId {
+        &self.context
+    }
+
     /// Opens a window at a page.
     pub(crate) async fn opens(&self, address: &str) -> Arc<Window> {
         let window = self.opens_a_window().await;
@@ -107,11 +123,11 @@ impl Person<'_> {
             .new_window(true);
         let params = params.build().map_err(anyhow::Error::msg)?;
         let running = self.visit.running;
-        let page = running.chromium.browser().new_page(params).await;
+        let page = self.browser().new_page(params).await;
         let page = page.context("Chromium opens no window")?;
         let mut windows = self.visit.windows.lock().await;
         let name = format!("{}, window {}", self.name, windows.len() + 1);
-        let window = Window::new(page, running.origin.clone(), name).await?;
+        let window = Window::new(page, running.origin.clone(), name, self.manner).await?;
         let window = Arc::new(window);
         windows.push(Arc::clone(&window));
         Ok(window)

@@ -14,7 +14,6 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use url::Url;
 
-pub(crate) use hands::Key;
 pub(crate) use screen::Look;
 
 use crate::outline::{Node, Outline, Sought};
@@ -29,17 +28,32 @@ pub(crate) struct Window {
     origin: Url,
     /// Whose window it is.
     name: String,
+    manner: Manner,
     watcher: Watcher,
 }
 
+/// How a person uses their windows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Manner {
+    /// They have no mouse.
+    pub(crate) keyboard_only: bool,
+    /// They have switched JavaScript off.
+    pub(crate) no_scripts: bool,
+}
+
 impl Window {
-    pub(crate) async fn new(page: Page, origin: Url, name: String) -> Result<Self> {
+    pub(crate) async fn new(page: Page, origin: Url, name: String, manner: Manner) -> Result<Self> {
         let window = Self {
             watcher: Watcher::of(&page).await?,
             page,
             origin,
             name,
+            manner,
         };
+        let off = json!({ "value": manner.no_scripts });
+        window
+            .call("Emulation.setScriptExecutionDisabled", off)
+            .await?;
         // Every window believes that it is the one in front.
         let focus = json!({ "enabled": true });
         window
@@ -47,12 +61,6 @@ impl Window {
             .await?;
         window.looks(Look::DESKTOP).await;
         Ok(window)
-    }
-
-    /// Switches scripts off, for the pages that are opened from now on.
-    pub(crate) async fn switch_off_scripts(&self) {
-        let off = json!({ "value": true });
-        self.must("Emulation.setScriptExecutionDisabled", off).await;
     }
 
     /// Opens a page by its address.
@@ -73,6 +81,20 @@ impl Window {
             outline.only(sought).cloned()
         })
         .await
+    }
+
+    /// Waits until the page shows something that happens elsewhere. It comes by
+    /// itself, or, without scripts, when the page is loaded again.
+    pub(crate) async fn comes_to_see(&self, sought: &Sought) {
+        let what = format!("{sought} comes");
+        self.retry(&what, async |outline| {
+            let found = outline.only(sought).map(drop);
+            if found.is_err() && self.manner.no_scripts {
+                self.must("Page.reload", json!({})).await;
+            }
+            found
+        })
+        .await;
     }
 
     /// Waits until the page does not show something any more.
@@ -140,7 +162,7 @@ impl Window {
         &self.name
     }
 
-    /// Sends a command of the DevTools protocol.
+    /// Sends a command of CDP.
     pub(crate) async fn call(
         &self,
         method: &'static str,

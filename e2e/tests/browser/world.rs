@@ -49,7 +49,7 @@ impl World {
     }
 
     /// Plays a scenario; says what its windows had to complain about.
-    pub(crate) fn play(&self, scenario: impl AsyncFn(&Visit<'_>)) -> Vec<String> {
+    pub(crate) fn play(&self, scenario: &impl AsyncFn(&Visit<'_>)) -> Vec<String> {
         let running = self.running.get_or_init(|| {
             let started = self.runtime.block_on(self.start());
             started.expect("the workload and the browser start")
