@@ -1,5 +1,5 @@
-//! The pages in a real browser: headless Chromium, driven over its DevTools
-//! protocol, on the whole workload. A module for each story.
+//! The pages in a real browser, headless Chromium, on the whole workload. A module
+//! for each story.
 //!
 //! In every window of every scenario nothing may be complained about in the
 //! console, and no request may leave the origin: see `watcher.rs`.
@@ -11,12 +11,18 @@
 mod accessibility;
 mod axe;
 mod chromium;
+mod conflict;
 mod files;
+mod holds;
 mod installed;
+mod live;
 mod outline;
 mod pictures;
 mod scenario;
+mod sharing;
+mod steps;
 mod story;
+mod upload;
 mod visit;
 mod watcher;
 mod watching;
@@ -30,6 +36,7 @@ use clap::Parser;
 use libtest_mimic::Arguments;
 
 use installed::Installed;
+use scenario::Scenario;
 use world::World;
 
 #[derive(Parser)]
@@ -48,12 +55,7 @@ fn main() -> ExitCode {
     let scenarios = if cli.pictures {
         pictures::scenarios()
     } else {
-        let all = [
-            watching::scenarios(),
-            story::scenarios(),
-            accessibility::scenarios(),
-        ];
-        all.into_iter().flatten().collect()
+        every_scenario()
     };
     let installed = Installed::find();
     let world = Arc::new(World::new(&installed));
@@ -69,4 +71,19 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn every_scenario() -> Vec<Scenario> {
+    [
+        watching::scenarios(),
+        story::scenarios(),
+        live::scenarios(),
+        sharing::scenarios(),
+        conflict::scenarios(),
+        upload::scenarios(),
+        accessibility::scenarios(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

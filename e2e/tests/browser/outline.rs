@@ -41,6 +41,7 @@ pub(crate) struct Sought {
 
 #[derive(Clone, Debug)]
 enum By {
+    Role,
     Name(String),
     Words(String),
 }
@@ -72,6 +73,11 @@ pub(crate) fn heading(name: &str) -> Sought {
     Sought::named(&["heading"], name)
 }
 
+/// A part of the page, by its heading.
+pub(crate) fn region(name: &str) -> Sought {
+    Sought::named(&["region", "complementary"], name)
+}
+
 /// An item of a list, by words in it.
 pub(crate) fn item(words: &str) -> Sought {
     Sought::saying(&["listitem"], words)
@@ -83,7 +89,15 @@ pub(crate) fn words(words: &str) -> Sought {
 }
 
 impl Sought {
-    pub(crate) fn named(roles: &'static [&'static str], name: &str) -> Self {
+    pub(crate) fn any(roles: &'static [&'static str]) -> Self {
+        Self {
+            roles,
+            by: By::Role,
+            within: None,
+        }
+    }
+
+    fn named(roles: &'static [&'static str], name: &str) -> Self {
         Self {
             roles,
             by: By::Name(name.to_owned()),
@@ -91,7 +105,7 @@ impl Sought {
         }
     }
 
-    pub(crate) fn saying(roles: &'static [&'static str], words: &str) -> Self {
+    fn saying(roles: &'static [&'static str], words: &str) -> Self {
         Self {
             roles,
             by: By::Words(words.to_owned()),
@@ -112,6 +126,7 @@ impl fmt::Display for Sought {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let role = self.roles.first().unwrap_or(&"anything");
         match &self.by {
+            By::Role => write!(f, "{role}")?,
             By::Name(name) => write!(f, "{role} {name:?}")?,
             By::Words(words) => write!(f, "{role} saying {words:?}")?,
         }
@@ -193,6 +208,7 @@ impl Outline {
     fn is(&self, node: &Node, sought: &Sought) -> bool {
         sought.roles.contains(&node.role.as_str())
             && match &sought.by {
+                By::Role => true,
                 By::Name(name) => node.name == *name,
                 By::Words(words) => self.words_of(node).contains(words.as_str()),
             }

@@ -8,11 +8,15 @@ use crate::installed::Installed;
 use crate::visit::Visit;
 use crate::world::World;
 
+/// Plays a scenario in a world, alone or beside others.
+type Play = dyn FnOnce(&World, bool) + Send;
+
 /// Something that people do in their browsers.
 pub(crate) struct Scenario {
     name: String,
     needs_axe: bool,
-    play: Box<dyn FnOnce(&World) + Send>,
+    is_alone: bool,
+    play: Box<Play>,
 }
 
 impl Scenario {
@@ -25,8 +29,9 @@ impl Scenario {
         Self {
             name: format!("{module}::{name}"),
             needs_axe: false,
-            play: Box::new(move |world| {
-                let complaints = world.play(&play);
+            is_alone: false,
+            play: Box::new(move |world, is_alone| {
+                let complaints = world.play(is_alone, &play);
                 assert!(complaints.is_empty(), "{complaints:#?}");
             }),
         }
@@ -40,6 +45,14 @@ impl Scenario {
         }
     }
 
+    /// The same, while no other scenario runs.
+    pub(crate) fn alone(self) -> Self {
+        Self {
+            is_alone: true,
+            ..self
+        }
+    }
+
     /// The test of this scenario.
     pub(crate) fn trial(self, installed: &Installed, world: &Arc<World>) -> Trial {
         let missing = installed.missing(self.needs_axe);
@@ -49,7 +62,7 @@ impl Scenario {
             Some(missing) if is_strict => Err(missing.into()),
             Some(missing) => Ok(Completion::ignored_with(missing)),
             None => {
-                (self.play)(&world);
+                (self.play)(&world, self.is_alone);
                 Ok(Completion::Completed)
             }
         })

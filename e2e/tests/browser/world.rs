@@ -8,7 +8,9 @@ use std::sync::OnceLock;
 use anyhow::{Context as _, Result};
 use e2e::stack::{Options, Stack};
 use futures::FutureExt as _;
+use futures::future::Either;
 use tokio::runtime::Runtime;
+use tokio::sync::RwLock;
 use url::Url;
 
 use crate::chromium::Chromium;
@@ -21,6 +23,8 @@ pub(crate) struct World {
     axe: Option<String>,
     runtime: Runtime,
     running: OnceLock<Running>,
+    /// Held by every scenario while it plays: alone, or with others.
+    stage: RwLock<()>,
 }
 
 /// The workload and the browser.
@@ -38,6 +42,7 @@ impl World {
             axe: installed.axe.clone(),
             runtime: Runtime::new().expect("a runtime"),
             running: OnceLock::new(),
+            stage: RwLock::default(),
         }
     }
 
@@ -49,12 +54,17 @@ impl World {
     }
 
     /// Plays a scenario; says what its windows had to complain about.
-    pub(crate) fn play(&self, scenario: &impl AsyncFn(&Visit<'_>)) -> Vec<String> {
+    pub(crate) fn play(&self, is_alone: bool, scenario: &impl AsyncFn(&Visit<'_>)) -> Vec<String> {
         let running = self.running.get_or_init(|| {
             let started = self.runtime.block_on(self.start());
             started.expect("the workload and the browser start")
         });
         self.runtime.block_on(async {
+            let _place = if is_alone {
+                Either::Left(self.stage.write().await)
+            } else {
+                Either::Right(self.stage.read().await)
+            };
             let visit = Visit::new(self, running);
             let played = AssertUnwindSafe(scenario(&visit)).catch_unwind().await;
             let complaints = visit.end().await;

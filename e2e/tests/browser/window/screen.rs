@@ -9,10 +9,15 @@ use serde_json::json;
 
 use super::Window;
 
+/// The highest picture.
+const HIGHEST: f64 = 2400.0;
+
 /// A kind of screen.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Look {
     pub(crate) name: &'static str,
+    /// What its pictures' names end with.
+    pub(crate) suffix: &'static str,
     width: u32,
     height: u32,
     is_phone: bool,
@@ -22,6 +27,7 @@ pub(crate) struct Look {
 impl Look {
     pub(crate) const DESKTOP: Self = Self {
         name: "light",
+        suffix: "",
         width: 1180,
         height: 760,
         is_phone: false,
@@ -29,11 +35,13 @@ impl Look {
     };
     pub(crate) const DARK: Self = Self {
         name: "dark",
+        suffix: "-dark",
         scheme: "dark",
         ..Self::DESKTOP
     };
     pub(crate) const PHONE: Self = Self {
         name: "phone",
+        suffix: "-phone",
         width: 390,
         height: 844,
         is_phone: true,
@@ -58,14 +66,15 @@ impl Window {
         self.must("Emulation.setEmulatedMedia", media).await;
     }
 
-    /// Takes a picture of the whole page.
+    /// Takes a picture of the page, of its beginning if it is very long.
     pub(crate) async fn picture(&self, file: &Path) -> Result<()> {
         let layout = self.call("Page.getLayoutMetrics", json!({})).await?;
         let size = &layout["cssContentSize"];
+        let height = size["height"].as_f64().context("a page has a height")?;
         let params = json!({
             "format": "png",
             "captureBeyondViewport": true,
-            "clip": { "x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1 },
+            "clip": { "x": 0, "y": 0, "width": size["width"], "height": height.min(HIGHEST), "scale": 1 },
         });
         let answer = self.call("Page.captureScreenshot", params).await?;
         let picture = STANDARD.decode(answer["data"].as_str().context("a picture is text")?)?;
