@@ -60,12 +60,8 @@ pub(crate) fn start(
     tasks
 }
 
-/// One message at a time: each is locked from the moment that it is handed over,
-/// and the one in hand may take its time.
 fn receiver(clients: &Clients, queue: &str) -> ServiceBusReceiver {
-    let options = ServiceBusReceiverOptions {
-        prefetch_count: 1,
-        ..ServiceBusReceiverOptions::default()
-    };
-    clients.bus().create_receiver(queue, options)
+    clients
+        .bus()
+        .create_receiver(queue, ServiceBusReceiverOptions::default())
 }
