@@ -6,24 +6,21 @@ use std::error::Error;
 use std::future::Future;
 use std::time::Duration;
 
-use platform::azure::Clients;
 use platform::caller::CallerVerifier;
 use platform::health::{Check, Readiness};
 use platform::telemetry::{error_chain, redact};
-use service_bus::Direction;
 use tokio::task::JoinSet;
 
 use crate::backoff::Backoff;
 use crate::store::Store;
 
-/// What the API waits for: the container of todos, the keys that callers' tokens
-/// are checked with, and the right to send its events. Dropping what is returned
-/// ends the waiting.
+/// What the API waits for, besides its relay: the container of todos, and the keys
+/// that callers' tokens are checked with. Dropping what is returned ends the
+/// waiting.
 pub(crate) fn of_api(
     readiness: &Readiness,
     store: &Store,
     verifier: &CallerVerifier,
-    clients: &Clients,
 ) -> JoinSet<()> {
     let mut waiting = JoinSet::new();
     let (check, store) = (readiness.check("cosmos/todos"), store.clone());
@@ -35,14 +32,6 @@ pub(crate) fn of_api(
     waiting.spawn(until_ready(check, move || {
         let verifier = verifier.clone();
         async move { verifier.warm_up().await }
-    }));
-    let (check, clients) = (readiness.check("todo-events"), clients.clone());
-    waiting.spawn(until_ready(check, move || {
-        let clients = clients.clone();
-        async move {
-            let queue = &clients.estate().bus.todo_events;
-            clients.bus().probe(queue, Direction::Send).await
-        }
     }));
     waiting
 }
@@ -65,7 +54,7 @@ pub(crate) fn of_worker(readiness: &Readiness, store: &Store) -> JoinSet<()> {
 }
 
 /// Tries until it succeeds.
-async fn until_ready<T, E: Error + 'static>(check: Check, attempt: impl Fn() -> T)
+pub(crate) async fn until_ready<T, E: Error + 'static>(check: Check, attempt: impl Fn() -> T)
 where
     T: Future<Output = Result<(), E>>,
 {
