@@ -358,7 +358,7 @@ mod tests {
         let inbox = Played::with_locks_of(LOCK);
         let shutdown = Shutdown::manual();
         shutdown.request("test");
-        let work = Work::taking(DRAIN - Duration::from_secs(1));
+        let work = Work::taking(DRAIN * 9 / 10);
 
         let (outcome, _) = delivered(&inbox, &work, 0, &shutdown).await;
 

@@ -134,7 +134,9 @@ impl Inbox for Played {
         let count = state.waiting.len().min(most as usize);
         let taken: Vec<_> = state.waiting.drain(..count).collect();
         drop(state);
-        taken.iter().for_each(|message| self.lock(message));
+        for message in &taken {
+            self.lock(message);
+        }
         Ok(taken)
     }
 
