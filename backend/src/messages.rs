@@ -12,10 +12,6 @@ use crate::todos::{AttachmentId, Event, EventId, EventKind, Invalid, ListId};
 /// The schema of events, and of jobs.
 const SCHEMA: u64 = 1;
 
-/// The application property of a message, and the member of an event, that says
-/// which trace it belongs to. W3C: *Trace Context*.
-pub(crate) const TRACE: &str = "traceparent";
-
 /// An event as it is written: the body of its message, and part of its documents.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -29,6 +25,7 @@ pub(crate) struct EventBody {
     text: String,
     #[serde(with = "instant")]
     at: OffsetDateTime,
+    /// The trace that it belongs to: what made the change, and not what sends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     traceparent: Option<String>,
 }
@@ -185,7 +182,9 @@ pub(crate) mod tests {
     #[test]
     fn an_event_without_a_trace_is_read_too() {
         let mut body = event_json();
-        body.as_object_mut().expect("an object").remove(TRACE);
+        body.as_object_mut()
+            .expect("an object")
+            .remove("traceparent");
 
         let event = read_event(body.to_string().as_bytes()).expect("an event");
 

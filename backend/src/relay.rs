@@ -15,17 +15,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use metrics::gauge;
+use platform::azure::QueueSender;
 use platform::health::Check;
+use platform::readiness::until_ready;
 use platform::server::Shutdown;
-use platform::telemetry::error_chain;
-use service_bus::{ServiceBusError, ServiceBusMessage, ServiceBusSender};
+use platform::telemetry::context::continue_from;
+use platform::telemetry::{error_chain, metrics};
+use service_bus::{ServiceBusError, ServiceBusMessage};
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
 use crate::instant;
 use crate::messages;
-use crate::readiness::until_ready;
 use crate::rounds::Rounds;
 use crate::store::{Store, StoreError, Versioned};
 use crate::todos::Event;
@@ -60,7 +61,7 @@ impl Outbox {
 #[derive(Debug)]
 pub(crate) struct Relay {
     store: Store,
-    sender: ServiceBusSender,
+    sender: QueueSender,
     waiting: mpsc::Receiver<Versioned<Event>>,
 }
 
@@ -79,7 +80,7 @@ enum RelayError {
 
 impl Relay {
     /// A relay, and the way to it.
-    pub(crate) fn new(store: Store, sender: ServiceBusSender) -> (Outbox, Self) {
+    pub(crate) fn new(store: Store, sender: QueueSender) -> (Outbox, Self) {
         let (outbox, waiting) = mpsc::channel(WAITING);
         let relay = Self {
             store,
@@ -123,7 +124,7 @@ impl Relay {
 /// The two ways by which events are sent.
 struct Sending {
     store: Store,
-    sender: ServiceBusSender,
+    sender: QueueSender,
     /// What fails for one event will fail for all.
     is_down: AtomicBool,
 }
@@ -183,20 +184,21 @@ impl Sending {
     async fn relay(&self, event: &Versioned<Event>) -> Result<(), RelayError> {
         let span = tracing::info_span!(
             "relay",
-            otel.name = "relay todo-events",
-            otel.kind = "producer",
+            otel.name = format!("relay {}", self.sender.queue()),
             event.id = %event.value.id,
         );
+        if let Some(trace) = &event.value.trace {
+            continue_from(&span, trace);
+        }
         async {
-            let message = message(&event.value);
-            let sent = self.sender.send_message(&message).await;
+            let sent = self.sender.send_message(message(&event.value)).await;
             self.is_down.store(sent.is_err(), Ordering::Relaxed);
             sent.map_err(|source| RelayError::Send {
-                id: message.message_id.clone(),
+                id: event.value.id.to_string(),
                 source,
             })?;
             self.store.forget_sent(event).await?;
-            tracing::debug!(event.id = message.message_id, "relayed an event");
+            tracing::debug!(event.id = %event.value.id, "relayed an event");
             Ok(())
         }
         .instrument(span)
@@ -208,20 +210,16 @@ impl Sending {
 /// Both are 0 while every event is sent right after its commit.
 fn observe(unsent: &[Versioned<Event>]) {
     let oldest = unsent.iter().map(|event| event.value.at).min();
-    let lag = oldest.map_or(0.0, |at| (instant::now() - at).as_seconds_f64().max(0.0));
-    gauge!("outbox_pending").set(u32::try_from(unsent.len()).unwrap_or(u32::MAX));
-    gauge!("outbox_lag_seconds").set(lag);
+    let lag = oldest.and_then(|at| Duration::try_from(instant::now() - at).ok());
+    metrics::outbox(unsent.len(), lag.unwrap_or_default());
 }
 
 /// The message of an event: the queue knows it again by its id.
 fn message(event: &Event) -> ServiceBusMessage {
-    let mut message = ServiceBusMessage::new(event.id.to_string(), messages::write_event(event));
-    message.content_type = Some("application/json".to_owned());
-    if let Some(trace) = event.trace.clone() {
-        let property = (messages::TRACE.to_owned(), trace);
-        message.application_properties.extend([property]);
+    ServiceBusMessage {
+        content_type: Some("application/json".to_owned()),
+        ..ServiceBusMessage::new(event.id.to_string(), messages::write_event(event))
     }
-    message
 }
 
 #[cfg(test)]
@@ -229,17 +227,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_keeps_its_id_and_its_trace_as_a_message() {
+    fn an_event_keeps_its_id_as_a_message() {
         let event = messages::tests::event();
 
         let message = message(&event);
 
         assert_eq!(message.message_id, event.id.to_string());
         assert_eq!(message.content_type.as_deref(), Some("application/json"));
-        assert_eq!(
-            message.application_properties.get("traceparent"),
-            event.trace.as_ref()
-        );
         assert_eq!(
             messages::read_event(&message.body).expect("an event"),
             event

@@ -5,10 +5,9 @@
 use std::error::Error;
 use std::time::Duration;
 
+use platform::backoff::Backoff;
 use platform::server::Shutdown;
 use platform::telemetry::error_chain;
-
-use crate::backoff::Backoff;
 
 /// The longest pause after rounds that failed.
 const LONGEST_PAUSE: Duration = Duration::from_mins(4);

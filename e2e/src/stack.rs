@@ -78,6 +78,8 @@ pub struct RunningPod {
     management: SocketAddr,
     ports: BTreeMap<i32, u16>,
     started: Instant,
+    /// How long it took until it had opened its ports.
+    listened_after: Duration,
 }
 
 /// A running workload; dropping it kills what is left of it.
@@ -197,6 +199,7 @@ impl Stack {
         let inventory = process
             .wait_for_line("its inventory line", inventory)
             .await?;
+        let listened_after = started.elapsed();
         let address = |field: &str| {
             inventory[field]
                 .as_str()
@@ -216,6 +219,7 @@ impl Stack {
             management,
             ports: ports.collect(),
             started,
+            listened_after,
         };
         self.pods.insert(name.to_owned(), pod);
         Ok(())
@@ -338,6 +342,17 @@ impl Stack {
         self.pod(name)?
             .listen
             .with_context(|| format!("{name} serves nothing"))
+    }
+
+    /// The number of a pod's process.
+    pub fn pid(&self, name: &str) -> Result<u32> {
+        let pid = self.pod(name)?.process.pid();
+        pid.with_context(|| format!("{name} has ended"))
+    }
+
+    /// How long it took from a pod's start until it had opened its ports.
+    pub fn listened_after(&self, name: &str) -> Result<Duration> {
+        Ok(self.pod(name)?.listened_after)
     }
 
     fn pod(&self, name: &str) -> Result<&RunningPod> {

@@ -28,6 +28,7 @@ use tokio::sync::OnceCell;
 use crate::estate::{Cosmos, Estate};
 
 pub use failure::{AzureFailure, Service};
+pub use service_bus::{QueueSender, queue_call};
 
 /// The clients of the Azure services that the estate names. A cheap handle.
 #[derive(Clone)]
@@ -106,6 +107,11 @@ impl Clients {
     /// The Service Bus namespace.
     pub fn bus(&self) -> &ServiceBusClient {
         &self.0.bus
+    }
+
+    /// What sends to a queue of the namespace.
+    pub fn sender(&self, queue: &str) -> QueueSender {
+        QueueSender::new(self.0.bus.create_sender(queue))
     }
 
     /// The Cosmos DB container of todos.

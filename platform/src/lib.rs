@@ -27,4 +27,8 @@ pub mod request_id;
 
 pub mod health;
 
+pub mod backoff;
+
+pub mod readiness;
+
 pub mod server;

@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use metrics::gauge;
 use platform::server::Shutdown;
+use platform::telemetry::metrics;
 use service_bus::{ServiceBusError, ServiceBusReceiver};
 
 use crate::rounds::Rounds;
@@ -40,8 +40,7 @@ impl DeadLetters {
     // Identity worker, Azure Service Bus Data Receiver on queue attachment-jobs.
     async fn round(&self, known: &mut BTreeSet<i64>) -> Result<(), ServiceBusError> {
         let letters = self.receiver.peek_messages(MOST, 0).await?;
-        let count = u32::try_from(letters.len()).unwrap_or(MOST);
-        gauge!("dead_letters", "queue" => self.queue.clone()).set(count);
+        metrics::dead_letters(&self.queue, letters.len());
         let before = std::mem::take(known);
         for letter in letters {
             let number = letter.sequence_number();

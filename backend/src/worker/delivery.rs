@@ -14,6 +14,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use platform::backoff::Backoff;
 use platform::server::Shutdown;
 use platform::telemetry::{error_chain, redact};
 use service_bus::{ServiceBusError, ServiceBusErrorKind};
@@ -22,7 +23,6 @@ use tokio::time::Instant;
 use super::inbox::{Inbox, Message, Settlement};
 use super::lock::Lock;
 use super::trouble::Trouble;
-use crate::backoff::Backoff;
 use crate::rounds::pause;
 
 /// How long a message is tried again while what is in its way may pass.

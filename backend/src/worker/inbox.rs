@@ -7,11 +7,12 @@ pub(super) mod played;
 use std::future::Future;
 use std::time::Duration;
 
+use platform::azure::queue_call;
+use platform::telemetry::context::TRACEPARENT;
 use service_bus::{ServiceBusError, ServiceBusReceivedMessage, ServiceBusReceiver};
 use time::OffsetDateTime;
 
 use super::lock::Lock;
-use crate::messages;
 
 /// A message in hand: this replica's, for as long as its lock lasts.
 #[derive(Debug)]
@@ -92,7 +93,10 @@ impl Inbox for ServiceBusReceiver {
     }
 
     async fn renew(&self, receipt: &ServiceBusReceivedMessage) -> Result<(), ServiceBusError> {
-        self.renew_message_lock(receipt).await.map(drop)
+        let operation = format!("renew {}", self.queue());
+        queue_call(&operation, self.renew_message_lock(receipt))
+            .await
+            .map(drop)
     }
 
     async fn settle(
@@ -100,13 +104,23 @@ impl Inbox for ServiceBusReceiver {
         receipt: &ServiceBusReceivedMessage,
         settlement: Settlement<'_>,
     ) -> Result<(), ServiceBusError> {
+        let queue = self.queue();
         match settlement {
-            Settlement::Complete => self.complete_message(receipt).await,
-            Settlement::Abandon => self.abandon_message(receipt).await,
+            Settlement::Complete => {
+                let work = self.complete_message(receipt);
+                queue_call(&format!("complete {queue}"), work).await
+            }
+            Settlement::Abandon => {
+                let work = self.abandon_message(receipt);
+                queue_call(&format!("abandon {queue}"), work).await
+            }
             Settlement::DeadLetter {
                 reason,
                 description,
-            } => self.dead_letter_message(receipt, reason, description).await,
+            } => {
+                let work = self.dead_letter_message(receipt, reason, description);
+                queue_call(&format!("dead-letter {queue}"), work).await
+            }
         }
     }
 
@@ -124,10 +138,7 @@ fn in_hand(
         id: received.message_id().unwrap_or_default().to_owned(),
         body: received.body().to_owned(),
         delivery_count: received.delivery_count(),
-        trace: received
-            .application_properties()
-            .get(messages::TRACE)
-            .cloned(),
+        trace: received.application_properties().get(TRACEPARENT).cloned(),
         waited: Duration::try_from(now - enqueued).unwrap_or_default(),
         lock: Lock::until(received.locked_until(), enqueued, now),
         receipt: received,

@@ -7,17 +7,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::{counter, gauge};
+use platform::backoff::Backoff;
 use platform::health::Check;
+use platform::readiness;
 use platform::server::Shutdown;
-use platform::telemetry::error_chain;
+use platform::telemetry::context::continue_from;
+use platform::telemetry::{error_chain, metrics};
+use service_bus::ServiceBusError;
 use tokio::task::{JoinError, JoinSet};
 use tracing::Instrument as _;
 
 use super::delivery::{Handler, deliver};
 use super::inbox::{Inbox, Message};
-use crate::backoff::Backoff;
-use crate::readiness;
 use crate::rounds::pause;
 
 /// How long one receive waits for messages.
@@ -87,15 +88,11 @@ impl<I: Inbox, H: Handler> Consumer<I, H> {
 
     async fn receive(
         &self,
-        free: usize,
+        most: usize,
         wait: Duration,
-    ) -> Result<Vec<Message<I::Receipt>>, service_bus::ServiceBusError> {
-        let most = u32::try_from(free).unwrap_or(u32::MAX);
-        let messages = self.inbox.receive(most, wait).await?;
-        let longest = messages.iter().map(|message| message.waited).max();
-        gauge!("queue_lag_seconds", "queue" => self.queue.clone())
-            .set(longest.unwrap_or_default().as_secs_f64());
-        Ok(messages)
+    ) -> Result<Vec<Message<I::Receipt>>, ServiceBusError> {
+        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        self.inbox.receive(most, wait).await
     }
 
     async fn process(&self, message: Message<I::Receipt>, shutdown: &Shutdown) {
@@ -107,11 +104,15 @@ impl<I: Inbox, H: Handler> Consumer<I, H> {
             message.id = message.id,
             message.delivery_count = message.delivery_count,
         );
-        let outcome = deliver(&self.inbox, &self.handler, &message, (shutdown, self.drain))
+        if let Some(trace) = &message.trace {
+            continue_from(&span, trace);
+        }
+        metrics::queue_lag(&self.queue, message.waited);
+        let ends = (shutdown, self.drain);
+        let outcome = deliver(&self.inbox, &self.handler, &message, ends)
             .instrument(span)
             .await;
-        counter!("messages_total", "queue" => self.queue.clone(), "outcome" => outcome.as_str())
-            .increment(1);
+        metrics::message(&self.queue, outcome.as_str());
     }
 }
 

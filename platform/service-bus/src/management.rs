@@ -115,7 +115,8 @@ impl Management {
     ) -> Result<Response, ServiceBusErrorKind> {
         let mut retry = Retry::new(&self.shared.options);
         loop {
-            match self.attempt(operation, link_name, body, &retry).await {
+            // Opening a link takes many steps, and few requests have to.
+            match Box::pin(self.attempt(operation, link_name, body, &retry)).await {
                 Ok(response) => return Ok(response),
                 Err(failure) => retry.or_give_up(failure).await?,
             }

@@ -60,6 +60,11 @@ impl ServiceBusReceiver {
         }
     }
 
+    /// The queue that messages are received from, or its dead-letter queue.
+    pub fn queue(&self) -> &str {
+        self.entity.path()
+    }
+
     /// Waits up to `max_wait` for a message, as [`receive_messages`](Self::receive_messages) does.
     ///
     /// # Errors

@@ -57,6 +57,11 @@ impl ServiceBusSender {
         }
     }
 
+    /// The queue that messages are sent to.
+    pub fn queue(&self) -> &str {
+        self.entity.path()
+    }
+
     /// Opens the link, unless it is open: whether a message could be sent, asked without sending
     /// one. A broker that goes on to end the link is what the next message meets.
     ///

@@ -1,16 +1,20 @@
-//! The Service Bus client, and what its errors mean: the one file that knows the
-//! shape of that crate.
+//! The Service Bus client, what is told of its sends, and what its errors mean:
+//! the one file that knows the shape of that crate.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use azure_core::credentials::TokenCredential;
 use service_bus::{
     RetryOptions, ServiceBusClient, ServiceBusClientOptions, ServiceBusError, ServiceBusErrorKind,
+    ServiceBusMessage, ServiceBusSender,
 };
 
 use super::failure::{AzureFailure, Service};
 use super::pipeline;
 use crate::estate::Bus;
+use crate::telemetry::context::{TRACEPARENT, current_traceparent};
+use crate::telemetry::dependency::{self, Kind, Outcome};
 
 /// The condition of a role that is missing.
 const UNAUTHORIZED: &str = "amqp:unauthorized-access";
@@ -31,6 +35,77 @@ pub(super) fn connect(
     };
     ServiceBusClient::new(&bus.namespace, Arc::clone(credential), options)
         .map_err(AzureFailure::service_bus)
+}
+
+/// Sends to one queue. Each send is a span, and its message carries that span as
+/// the property `traceparent`, so that its receiver continues the trace.
+#[derive(Debug)]
+pub struct QueueSender(ServiceBusSender);
+
+impl QueueSender {
+    pub(super) fn new(sender: ServiceBusSender) -> Self {
+        Self(sender)
+    }
+
+    /// Sends a message, as [`ServiceBusSender::send_message`] does.
+    pub async fn send_message(
+        &self,
+        mut message: ServiceBusMessage,
+    ) -> Result<(), ServiceBusError> {
+        let Self(sender) = self;
+        let sending = async {
+            if let Some(traceparent) = current_traceparent() {
+                let properties = &mut message.application_properties;
+                properties.insert(TRACEPARENT.to_owned(), traceparent);
+            }
+            sender.send_message(&message).await
+        };
+        let operation = format!("send {}", sender.queue());
+        dependency::call_of(
+            Kind::Producer,
+            Service::ServiceBus.word(),
+            &operation,
+            sending,
+            outcome,
+        )
+        .await
+    }
+
+    /// The queue that messages are sent to.
+    pub fn queue(&self) -> &str {
+        self.0.queue()
+    }
+
+    /// Opens the link without sending, as [`ServiceBusSender::open`] does.
+    pub async fn open(&self) -> Result<(), ServiceBusError> {
+        self.0.open().await
+    }
+
+    /// Detaches the link. A later message opens another.
+    pub async fn close(&self) {
+        self.0.close().await;
+    }
+}
+
+/// Tells of another operation on a queue than a send, for example
+/// `complete todo-events`.
+pub async fn queue_call<T>(
+    operation: &str,
+    work: impl Future<Output = Result<T, ServiceBusError>>,
+) -> Result<T, ServiceBusError> {
+    dependency::call(Service::ServiceBus.word(), operation, work, outcome).await
+}
+
+fn outcome<T>(result: &Result<T, ServiceBusError>) -> Outcome {
+    match result.as_ref().map_err(ServiceBusError::kind) {
+        Ok(_)
+        | Err(
+            ServiceBusErrorKind::MessageSizeExceeded { .. }
+            | ServiceBusErrorKind::MessageLockLost { .. },
+        ) => Outcome::Answered,
+        Err(ServiceBusErrorKind::Unauthorized { .. }) => Outcome::Refused,
+        Err(_) => Outcome::Failed,
+    }
 }
 
 impl AzureFailure {
