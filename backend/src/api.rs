@@ -30,8 +30,8 @@ use axum::response::Response;
 use platform::access::Probe;
 use platform::caller::{Caller, CallerVerifier};
 use platform::error::{method_not_allowed, no_such_route};
-use platform::request_id;
 use platform::signing::SigningKeys;
+use platform::telemetry;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -83,7 +83,7 @@ impl Api {
 pub(crate) fn router(api: Api, verifier: CallerVerifier) -> Router {
     served(api)
         .layer(middleware::from_fn_with_state(verifier, only_the_caller))
-        .layer(middleware::from_fn(request_id::layer))
+        .layer(middleware::from_fn(telemetry::http::layer))
 }
 
 /// The API for whoever was let in.

@@ -195,3 +195,6 @@ fn signature_only() -> Validation {
     validation.validate_aud = false;
     validation
 }
+
+#[cfg(test)]
+mod tests;

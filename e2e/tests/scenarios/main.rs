@@ -5,9 +5,14 @@
 
 mod api;
 mod backend_calls;
+mod chaos;
+mod conventions;
 mod crashes;
 mod grants;
+mod load;
 mod outsider;
 mod person;
+mod records;
+mod replicas;
 mod story;
 mod up;

@@ -3,7 +3,7 @@
 //! Key Vault is asked for the list of versions, and for the value of a version
 //! that is on the list. Nothing else: a version that somebody made up is looked
 //! up in the list and is not there. So no number of made-up versions costs more
-//! than a new list now and then, and none takes room.
+//! than a list a second, and none takes room.
 //!
 //! The list is believed for the cache's time and no longer: within that time a
 //! disabled version is refused. At half of it the list is fetched again in the
@@ -24,12 +24,9 @@ use super::vault::{Key, Value, Vault};
 use super::versions::{VersionId, Versions};
 use crate::azure::AzureFailure;
 
-/// The time between two lists that are fetched for the sake of a version that is
-/// not on the last one. At most half of the cache's time.
-const BETWEEN_LISTS: Duration = Duration::from_secs(5);
-
-/// The time after a request that failed in which no other is made.
-const AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// The time between two lists that are fetched for the sake of versions that are
+/// not on the last one, and after a request that failed.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
@@ -121,8 +118,7 @@ impl Keys {
     ) -> Result<Lookup, Arc<KeysError>> {
         let mut enabled = self.list(self.cached).await?.enabled(id);
         if enabled.is_none() {
-            let recent = BETWEEN_LISTS.min(self.cached / 2);
-            enabled = self.list(recent).await?.enabled(id);
+            enabled = self.list(PAUSE).await?.enabled(id);
         }
         match enabled {
             Some(true) => self.value(id).await,
@@ -267,7 +263,7 @@ impl LastFailure {
     /// A failure of a moment ago.
     fn recent(&self) -> Option<&Arc<KeysError>> {
         let (at, error) = self.0.as_ref()?;
-        (at.elapsed() < AFTER_FAILURE).then_some(error)
+        (at.elapsed() < PAUSE).then_some(error)
     }
 
     /// No request right after one that failed.
