@@ -8,7 +8,7 @@ use super::contents;
 use super::delivery::Handler;
 use super::trouble::Trouble;
 use crate::messages;
-use crate::store::{Store, StoreError, Versioned};
+use crate::store::{Store, StoreError, Thing, Versioned};
 use crate::todos::{Attachment, AttachmentId, ListId};
 
 /// Looks at attachments.
@@ -35,7 +35,7 @@ impl Inspector {
         // the store be behind all the same: the sweep finds what is pending.
         let attachment = attachment.ok_or_else(|| Trouble::Permanent {
             reason: "UnknownAttachment",
-            source: StoreError::NotThere("attachment").into(),
+            source: StoreError::NotThere(Thing::Attachment).into(),
         })?;
         if !attachment.is_open() {
             return Ok(());
@@ -45,8 +45,8 @@ impl Inspector {
         let committed = self
             .store
             .change(list, id.0, |before: Option<&Versioned<Attachment>>| {
-                let before = before.ok_or(StoreError::NotThere("attachment"))?;
-                Ok(before.value.clone().found(finding.clone()))
+                let before = before.ok_or(StoreError::NotThere(Thing::Attachment))?;
+                Ok::<_, StoreError>(before.value.clone().found(finding.clone()))
             })
             .await?;
 
