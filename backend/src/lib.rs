@@ -15,8 +15,6 @@ mod worker;
 
 mod readiness;
 
-mod backoff;
-
 mod instant;
 
 pub mod settings;
@@ -72,8 +70,8 @@ pub fn main(args: impl IntoIterator<Item = String>, vars: &Vars, ends_with: Ends
         Err(said) => return say(&said),
     };
     match role {
-        Role::Api => pod::run(vars, ends_with, ApiSettings::read, run_api),
-        Role::Worker => pod::run(vars, ends_with, WorkerSettings::read, run_worker),
+        Role::Api => pod::run("backend", vars, ends_with, ApiSettings::read, run_api),
+        Role::Worker => pod::run("worker", vars, ends_with, WorkerSettings::read, run_worker),
     }
 }
 
@@ -101,7 +99,7 @@ pub async fn run_api(settings: ApiSettings, shutdown: Shutdown) -> anyhow::Resul
     let readiness = Readiness::new(&shutdown);
     let _waiting = readiness::of_api(&readiness, &store, &verifier, &clients);
 
-    let sender = clients.bus().create_sender(&pod.estate.bus.todo_events);
+    let sender = clients.sender(&pod.estate.bus.todo_events);
     let (outbox, relay) = Relay::new(store.clone(), sender);
     let api = api::router(Api { store, outbox }, verifier, probe.clone());
     let work = async {

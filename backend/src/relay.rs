@@ -10,13 +10,14 @@
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
+use platform::azure::QueueSender;
+use platform::backoff::Backoff;
 use platform::server::Shutdown;
 use platform::telemetry::error_chain;
-use service_bus::{ServiceBusError, ServiceBusMessage, ServiceBusSender};
+use service_bus::{ServiceBusError, ServiceBusMessage};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::backoff::Backoff;
 use crate::messages;
 use crate::store::{Store, StoreError, Versioned};
 use crate::todos::Event;
@@ -51,7 +52,7 @@ impl Outbox {
 #[derive(Debug)]
 pub(crate) struct Relay {
     store: Store,
-    sender: ServiceBusSender,
+    sender: QueueSender,
     waiting: mpsc::Receiver<Versioned<Event>>,
 }
 
@@ -70,7 +71,7 @@ enum RelayError {
 
 impl Relay {
     /// A relay, and the way to it.
-    pub(crate) fn new(store: Store, sender: ServiceBusSender) -> (Outbox, Self) {
+    pub(crate) fn new(store: Store, sender: QueueSender) -> (Outbox, Self) {
         let (outbox, waiting) = mpsc::channel(WAITING);
         let relay = Self {
             store,
@@ -144,14 +145,13 @@ impl Relay {
     // Identity backend, Azure Service Bus Data Sender on queue todo-events; then
     // Cosmos DB Built-in Data Contributor on container todos.
     async fn relay(&self, event: &Versioned<Event>) -> Result<(), RelayError> {
-        let message = message(&event.value);
-        let sent = self.sender.send_message(&message).await;
+        let sent = self.sender.send_message(message(&event.value)).await;
         sent.map_err(|source| RelayError::Send {
-            id: message.message_id.clone(),
+            id: event.value.id.to_string(),
             source,
         })?;
         self.store.forget_sent(event).await?;
-        tracing::debug!(event.id = message.message_id, "relayed an event");
+        tracing::debug!(event.id = %event.value.id, "relayed an event");
         Ok(())
     }
 }

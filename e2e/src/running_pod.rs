@@ -4,7 +4,6 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -27,9 +26,21 @@ pub(crate) struct RunningPod {
     listen: Option<SocketAddr>,
     management: SocketAddr,
     started: Instant,
-    restarts: AtomicU32,
+    /// Held for a line.
+    last_start: std::sync::Mutex<Start>,
     /// Held while it starts or ends, so that nobody meets half a process.
     process: Mutex<Process>,
+}
+
+/// A start of a pod's process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start {
+    /// The process' number.
+    pub(crate) pid: u32,
+    /// How long it took until it had opened its ports.
+    pub(crate) listened_after: Duration,
+    /// How many starts there were before.
+    pub(crate) before: u32,
 }
 
 impl RunningPod {
@@ -37,7 +48,13 @@ impl RunningPod {
     pub(crate) async fn launch(mut program: Program, logs: PathBuf) -> Result<Self> {
         let started = Instant::now();
         let mut process = Process::start(program.clone(), &logs).await?;
+        let pid = process.pid().unwrap_or_default();
         let (listen, management) = addresses(&mut process).await?;
+        let first = Start {
+            pid,
+            listened_after: started.elapsed(),
+            before: 0,
+        };
         for (variable, bound) in [("LISTEN", listen), ("MANAGEMENT_LISTEN", Some(management))] {
             if let (Some(value), Some(bound)) = (program.environment.get_mut(variable), bound) {
                 *value = SocketAddr::from((Ipv4Addr::LOCALHOST, bound.port())).to_string();
@@ -49,7 +66,7 @@ impl RunningPod {
             listen,
             management,
             started,
-            restarts: AtomicU32::new(0),
+            last_start: std::sync::Mutex::new(first),
             process: Mutex::new(process),
         })
     }
@@ -64,9 +81,9 @@ impl RunningPod {
         format!("http://{}/{page}", self.management)
     }
 
-    /// How often it was started again.
-    pub(crate) fn restarts(&self) -> u32 {
-        self.restarts.load(Ordering::Relaxed)
+    /// How it was started last.
+    pub(crate) fn last_start(&self) -> Start {
+        *self.last_start.lock().expect("nothing panics under it")
     }
 
     /// Waits until its readiness probe succeeds; returns how long that took from
@@ -111,9 +128,16 @@ impl RunningPod {
         if process.check_running().is_ok() {
             bail!("{} has not ended", self.program.name);
         }
+        let started = Instant::now();
         *process = Process::start(self.program.clone(), &self.logs).await?;
-        self.restarts.fetch_add(1, Ordering::Relaxed);
+        let pid = process.pid().unwrap_or_default();
         addresses(&mut process).await?;
+        let start = Start {
+            pid,
+            listened_after: started.elapsed(),
+            before: self.last_start().before + 1,
+        };
+        *self.last_start.lock().expect("nothing panics under it") = start;
         Ok(())
     }
 

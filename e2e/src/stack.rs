@@ -284,7 +284,7 @@ impl Stack {
 
     /// How often a pod was started again.
     pub fn restarts(&self, name: &str) -> Result<u32> {
-        Ok(self.pod(name)?.restarts())
+        Ok(self.pod(name)?.last_start().before)
     }
 
     /// Runs the access probe in a pod, with the pod's own identity.
@@ -360,6 +360,16 @@ impl Stack {
         let pod = self.pod(name)?;
         pod.listen()
             .with_context(|| format!("{name} serves nothing"))
+    }
+
+    /// The number of the process that a pod has or had last.
+    pub fn pid(&self, name: &str) -> Result<u32> {
+        Ok(self.pod(name)?.last_start().pid)
+    }
+
+    /// How long it took from a pod's last start until it had opened its ports.
+    pub fn listened_after(&self, name: &str) -> Result<Duration> {
+        Ok(self.pod(name)?.last_start().listened_after)
     }
 
     fn pod(&self, name: &str) -> Result<&RunningPod> {

@@ -22,7 +22,7 @@ use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use http::request::Parts;
 use platform::access::Probe;
-use platform::request_id;
+use platform::telemetry;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -81,7 +81,7 @@ pub(crate) fn router(pages: Pages) -> Router {
         .layer(DefaultBodyLimit::max(FORM_BYTES))
         .layer(from_fn(same_origin::layer))
         .layer(from_fn(security_headers::layer))
-        .layer(from_fn(request_id::layer))
+        .layer(from_fn(telemetry::http::layer))
         .with_state(pages)
 }
 

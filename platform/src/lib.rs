@@ -21,10 +21,16 @@ pub mod access;
 
 pub mod caller;
 
+pub mod signing;
+
 pub mod error;
 
 pub mod request_id;
 
 pub mod health;
+
+pub mod backoff;
+
+pub mod readiness;
 
 pub mod server;

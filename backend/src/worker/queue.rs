@@ -8,6 +8,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use platform::backoff::Backoff;
 use platform::health::Check;
 use platform::server::Shutdown;
 use platform::telemetry::{error_chain, redact};
@@ -18,8 +19,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::trouble::Trouble;
-use crate::backoff::Backoff;
-use crate::readiness;
+use platform::readiness;
 
 /// How long one receive waits for a message.
 const WAIT: Duration = Duration::from_secs(20);

@@ -12,6 +12,7 @@ use azure_storage_blob::models::{
 };
 use futures::TryStreamExt as _;
 use platform::azure::AzureFailure;
+use platform::backoff::Backoff;
 use platform::server::Shutdown;
 use platform::telemetry::error_chain;
 use time::OffsetDateTime;
@@ -20,7 +21,6 @@ use uuid::Uuid;
 use super::attachments::Inspector;
 use super::queue::pause;
 use super::trouble::Trouble;
-use crate::backoff::Backoff;
 use crate::instant;
 use crate::todos::{AttachmentId, ListId};
 

@@ -42,6 +42,11 @@ impl ServiceBusSender {
         }
     }
 
+    /// The queue that messages are sent to.
+    pub fn queue(&self) -> &str {
+        self.entity.path()
+    }
+
     /// Sends a message and waits until the broker has accepted it.
     ///
     /// At least once: if the answer is lost, the message is sent again with the same message id,
