@@ -1,22 +1,19 @@
 //! What the pods of this program wait for before they are ready.
 
-use platform::azure::Clients;
 use platform::caller::CallerVerifier;
 use platform::health::Readiness;
 use platform::readiness::until_ready;
-use service_bus::Direction;
 use tokio::task::JoinSet;
 
 use crate::store::Store;
 
-/// What the API waits for: the container of todos, the keys that callers' tokens
-/// are checked with, and the right to send its events. Dropping what is returned
-/// ends the waiting.
+/// What the API waits for, besides its relay: the container of todos, and the keys
+/// that callers' tokens are checked with. Dropping what is returned ends the
+/// waiting.
 pub(crate) fn of_api(
     readiness: &Readiness,
     store: &Store,
     verifier: &CallerVerifier,
-    clients: &Clients,
 ) -> JoinSet<()> {
     let mut waiting = JoinSet::new();
     let (check, store) = (readiness.check("cosmos/todos"), store.clone());
@@ -28,14 +25,6 @@ pub(crate) fn of_api(
     waiting.spawn(until_ready(check, move || {
         let verifier = verifier.clone();
         async move { verifier.warm_up().await }
-    }));
-    let (check, clients) = (readiness.check("todo-events"), clients.clone());
-    waiting.spawn(until_ready(check, move || {
-        let clients = clients.clone();
-        async move {
-            let queue = &clients.estate().bus.todo_events;
-            clients.bus().probe(queue, Direction::Send).await
-        }
     }));
     waiting
 }

@@ -284,7 +284,7 @@ impl Stack {
 
     /// How often a pod was started again.
     pub fn restarts(&self, name: &str) -> Result<u32> {
-        Ok(self.pod(name)?.last_start().before)
+        Ok(self.pod(name)?.restarts())
     }
 
     /// Runs the access probe in a pod, with the pod's own identity.
@@ -362,14 +362,15 @@ impl Stack {
             .with_context(|| format!("{name} serves nothing"))
     }
 
-    /// The number of the process that a pod has or had last.
-    pub fn pid(&self, name: &str) -> Result<u32> {
-        Ok(self.pod(name)?.last_start().pid)
+    /// The number of a pod's process.
+    pub async fn pid(&self, name: &str) -> Result<u32> {
+        let pid = self.pod(name)?.pid().await;
+        pid.with_context(|| format!("{name} has ended"))
     }
 
     /// How long it took from a pod's last start until it had opened its ports.
     pub fn listened_after(&self, name: &str) -> Result<Duration> {
-        Ok(self.pod(name)?.last_start().listened_after)
+        Ok(self.pod(name)?.listened_after())
     }
 
     fn pod(&self, name: &str) -> Result<&RunningPod> {

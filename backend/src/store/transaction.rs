@@ -129,6 +129,7 @@ fn event<T: Subject>(counted: &List, subject: &T, kind: EventKind) -> Event {
         subject: subject.id(),
         text: subject.text().to_owned(),
         at: instant::now(),
+        trace: None,
     }
 }
 
