@@ -11,6 +11,7 @@
 mod activity;
 mod documents;
 mod error;
+mod leftovers;
 mod outbox;
 mod transaction;
 

@@ -6,6 +6,7 @@ use platform::azure::Clients;
 
 use super::contents;
 use super::delivery::Handler;
+use super::removal::Remover;
 use super::trouble::Trouble;
 use crate::messages;
 use crate::store::{Store, StoreError, Versioned};
@@ -15,41 +16,52 @@ use crate::todos::{Attachment, AttachmentId, ListId};
 pub(crate) struct Inspector {
     pub(super) store: Store,
     pub(super) blobs: BlobContainerClient,
+    remover: Remover,
 }
 
 impl Inspector {
     pub(crate) fn new(store: Store, clients: &Clients) -> Self {
         Self {
+            remover: Remover::new(store.clone(), clients),
             store,
             blobs: clients.attachments(),
         }
     }
 
     /// Looks at an attachment, unless that has been done. It is ready when its
-    /// bytes are there and failed when they are not.
+    /// bytes are there and failed when they are not. One whose todo was deleted
+    /// meanwhile goes with it.
     // Identity worker, Storage Blob Data Contributor on container attachments; then
     // Cosmos DB Built-in Data Contributor on container todos.
     pub(super) async fn inspect(&self, list: &ListId, id: AttachmentId) -> Result<(), Trouble> {
-        let attachment = self.store.attachment(list, id).await?;
-        // The job is sent long after the metadata is written. Should a replica of
-        // the store be behind all the same: the sweep finds what is pending.
-        let attachment = attachment.ok_or_else(|| Trouble::Permanent {
-            reason: "UnknownAttachment",
-            source: StoreError::NotThere("attachment").into(),
-        })?;
+        let Some(attachment) = self.store.attachment(list, id).await? else {
+            // It went with its todo. Should a replica of the store be behind: the
+            // sweep finds what is pending.
+            tracing::info!(list = %list, attachment = %id, "not there any more");
+            return Ok(());
+        };
         if !attachment.is_open() {
             return Ok(());
         }
+        let todo = self.store.todo(list, attachment.todo).await?;
+        if todo.is_some_and(|todo| todo.deleted) {
+            return self.remover.attachments_of(list, attachment.todo).await;
+        }
 
         let finding = contents::find(&self.blobs, &attachment.blob_name()).await?;
-        let committed = self
+        let changed = self
             .store
             .change(list, id.0, |before: Option<&Versioned<Attachment>>| {
                 let before = before.ok_or(StoreError::NotThere("attachment"))?;
                 Ok(before.value.clone().found(finding.clone()))
             })
-            .await?;
-
+            .await;
+        let committed = match changed {
+            Ok(committed) => committed,
+            // It went with its todo in this very moment.
+            Err(StoreError::NotThere(_)) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
         if let Some(event) = committed.event {
             let kind = event.value.kind.as_str();
             tracing::info!(list = %list, attachment = %id, "{kind}");
@@ -59,6 +71,8 @@ impl Inspector {
 }
 
 impl Handler for Inspector {
+    // Identity worker, Storage Blob Data Contributor on container attachments; then
+    // Cosmos DB Built-in Data Contributor on container todos.
     async fn handle(&self, body: &[u8]) -> Result<(), Trouble> {
         let job = messages::read_job(body)?;
         self.inspect(&job.list, job.attachment).await

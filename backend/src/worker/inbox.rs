@@ -74,8 +74,6 @@ pub(super) trait Inbox: Send + Sync + 'static {
     fn close(&self) -> impl Future<Output = ()> + Send;
 }
 
-// Identity worker, Azure Service Bus Data Receiver on queue todo-events.
-// Identity worker, Azure Service Bus Data Receiver on queue attachment-jobs.
 impl Inbox for ServiceBusReceiver {
     type Receipt = ServiceBusReceivedMessage;
 
