@@ -4,9 +4,13 @@
 //! The config map `estate` (`k8s/base/estate.yaml`) sets these variables for
 //! every pod: every pod knows all of them, because the access probe tries each.
 
+use std::time::Duration;
+
 use url::Url;
 
 use crate::settings::{Reader, Value};
+
+const KEY_CACHE: Duration = Duration::from_mins(1);
 
 /// The resources that any pod may be allowed to use.
 #[derive(Debug, Clone)]
@@ -30,6 +34,10 @@ pub struct Vault {
     pub session_key: String,
     /// `SHARE_LINK_KEY_SECRET`: the secret that signs shared links.
     pub share_link_key: String,
+    /// `KEY_CACHE_SECONDS`, by default 60: how long a pod believes what Key Vault
+    /// said about a key. Within this time a disabled version is refused, and
+    /// after twice this time a new one signs.
+    pub key_cache: Duration,
 }
 
 /// The Cosmos DB account, its database and its containers.
@@ -78,6 +86,7 @@ impl Estate {
         let vault = reader.url("KEY_VAULT_URL", "address of the Key Vault");
         let session_key = reader.required("SESSION_KEY_SECRET", "name of the secret");
         let share_link_key = reader.required("SHARE_LINK_KEY_SECRET", "name of the secret");
+        let key_cache = reader.parsed_or("KEY_CACHE_SECONDS", KEY_CACHE, up_to_an_hour);
         let cosmos = reader.url("COSMOS_ENDPOINT", "address of the Cosmos DB account");
         let database = reader.required("COSMOS_DATABASE", "name of the Cosmos DB database");
         let todos = reader.required("COSMOS_TODOS_CONTAINER", "name of the container");
@@ -99,6 +108,7 @@ impl Estate {
                 url: vault.get(),
                 session_key: session_key.get(),
                 share_link_key: share_link_key.get(),
+                key_cache: key_cache.get(),
             },
             cosmos: Cosmos {
                 endpoint: cosmos.get(),
@@ -118,6 +128,13 @@ impl Estate {
                 custom_endpoint: custom_endpoint.get(),
             },
         })
+    }
+}
+
+fn up_to_an_hour(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds @ 1..=3600) => Ok(Duration::from_secs(seconds)),
+        _ => Err("is not a whole number of seconds from 1 to 3600".to_owned()),
     }
 }
 
@@ -182,6 +199,7 @@ pub(crate) mod tests {
         assert_eq!(estate.bus.namespace, "localbus.servicebus.windows.net");
         assert_eq!(estate.cosmos.region, "East US");
         assert_eq!(estate.bus.custom_endpoint, None);
+        assert_eq!(estate.vault.key_cache, Duration::from_mins(1));
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub mod access;
 
 pub mod caller;
 
+pub mod signing;
+
 pub mod error;
 
 pub mod request_id;

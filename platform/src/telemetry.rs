@@ -137,14 +137,14 @@ fn subscriber<W: Write + 'static>(
             .with_max_level_hint(LevelFilter::INFO)
     };
     let events = EnvFilter::builder().parse_lossy(filter.0);
-    let traced = tracing_opentelemetry::layer()
+    let in_traces = tracing_opentelemetry::layer()
         .with_tracer(traces.tracer("platform"))
         .with_location(false)
         .with_threads(false)
         .with_target(false)
         .with_tracked_inactivity(false);
     tracing_subscriber::registry()
-        .with(traced.with_filter(spans()))
+        .with(in_traces.with_filter(spans()))
         .with(log::Lines::to(writer).with_filter(events.or(spans())))
 }
 

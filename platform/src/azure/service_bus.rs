@@ -9,9 +9,12 @@ use service_bus::{
     RetryOptions, ServiceBusClient, ServiceBusClientOptions, ServiceBusError, ServiceBusErrorKind,
     ServiceBusMessage, ServiceBusSender,
 };
+use tracing::Instrument as _;
 
+use super::calls::step_5;
 use super::failure::{AzureFailure, Service};
 use super::pipeline;
+use super::presented::Presented;
 use crate::estate::Bus;
 use crate::telemetry::context::{TRACEPARENT, current_traceparent};
 use crate::telemetry::dependency::{self, Kind, Outcome};
@@ -40,11 +43,14 @@ pub(super) fn connect(
 /// Sends to one queue. Each send is a span, and its message carries that span as
 /// the property `traceparent`, so that its receiver continues the trace.
 #[derive(Debug)]
-pub struct QueueSender(ServiceBusSender);
+pub struct QueueSender {
+    sender: ServiceBusSender,
+    presented: Presented,
+}
 
 impl QueueSender {
-    pub(super) fn new(sender: ServiceBusSender) -> Self {
-        Self(sender)
+    pub(super) fn new(sender: ServiceBusSender, presented: Presented) -> Self {
+        Self { sender, presented }
     }
 
     /// Sends a message, as [`ServiceBusSender::send_message`] does.
@@ -52,13 +58,14 @@ impl QueueSender {
         &self,
         mut message: ServiceBusMessage,
     ) -> Result<(), ServiceBusError> {
-        let Self(sender) = self;
+        let Self { sender, presented } = self;
         let sending = async {
             if let Some(traceparent) = current_traceparent() {
                 let properties = &mut message.application_properties;
                 properties.insert(TRACEPARENT.to_owned(), traceparent);
             }
-            sender.send_message(&message).await
+            let span = step_5(presented);
+            sender.send_message(&message).instrument(span).await
         };
         let operation = format!("send {}", sender.queue());
         dependency::call_of(
@@ -73,17 +80,17 @@ impl QueueSender {
 
     /// The queue that messages are sent to.
     pub fn queue(&self) -> &str {
-        self.0.queue()
+        self.sender.queue()
     }
 
     /// Opens the link without sending, as [`ServiceBusSender::open`] does.
     pub async fn open(&self) -> Result<(), ServiceBusError> {
-        self.0.open().await
+        self.sender.open().await
     }
 
     /// Detaches the link. A later message opens another.
     pub async fn close(&self) {
-        self.0.close().await;
+        self.sender.close().await;
     }
 }
 

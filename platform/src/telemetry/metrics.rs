@@ -86,7 +86,7 @@ pub const ALL: [Metric; 12] = [
         name: EXCHANGES,
         kind: Kind::Counter,
         labels: &["resource", "outcome"],
-        meaning: "Exchanges of a service-account token at Microsoft Entra ID: `issued` or `refused`.",
+        meaning: "Exchanges of a service-account token at Microsoft Entra ID: `issued`, `refused`, or `failed` (Entra ID was not reached).",
     },
     Metric {
         name: EXCHANGE_DURATION,

@@ -6,16 +6,19 @@
 //!
 //! OpenTelemetry: *OTLP Specification*, OTLP/HTTP with protobuf.
 
+use std::borrow::Cow;
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use opentelemetry::{KeyValue, Value};
+use opentelemetry::trace::{Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _};
+use opentelemetry::{Context, KeyValue, Value};
 use opentelemetry_otlp::{Protocol, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, SpanData, SpanExporter,
 };
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use url::Url;
 use uuid::Uuid;
 
@@ -92,6 +95,69 @@ fn batches(exporter: impl SpanExporter + 'static) -> BatchSpanProcessor {
         .build()
 }
 
+/// A span that is told of when it is over, because whoever does the work has no
+/// place for one that is open.
+#[derive(Debug)]
+pub(crate) struct Past {
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) kind: SpanKind,
+    pub(crate) begin: SystemTime,
+    pub(crate) end: SystemTime,
+    pub(crate) attributes: Vec<KeyValue>,
+    /// Why it is a failure, if it is one.
+    pub(crate) failure: Option<String>,
+}
+
+impl Past {
+    /// Within this process, with no attributes, and no failure.
+    pub(crate) fn new(
+        name: impl Into<Cow<'static, str>>,
+        begin: SystemTime,
+        end: SystemTime,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            kind: SpanKind::Internal,
+            begin,
+            end,
+            attributes: Vec::new(),
+            failure: None,
+        }
+    }
+
+    /// The current span, for [`record`](Self::record).
+    pub(crate) fn here() -> Context {
+        tracing::Span::current().context()
+    }
+
+    /// Whether anybody collects spans: nothing is lost with one that is not
+    /// recorded otherwise, because nobody continues what is over.
+    pub(crate) fn is_told() -> bool {
+        COLLECTOR.get().is_some()
+    }
+
+    /// Records the span below another, and gives what its own parts are to be
+    /// recorded below.
+    pub(crate) fn record(self, parent: &Context) -> Context {
+        if !Self::is_told() {
+            return parent.clone();
+        }
+        let tracer = opentelemetry::global::tracer("platform");
+        let mut span = tracer
+            .span_builder(self.name)
+            .with_kind(self.kind)
+            .with_start_time(self.begin)
+            .with_attributes(self.attributes)
+            .start_with_context(&tracer, parent);
+        if let Some(failure) = self.failure {
+            span.set_status(Status::error(failure));
+        }
+        let context = span.span_context().clone();
+        span.end_with_timestamp(self.end);
+        parent.with_remote_span_context(context)
+    }
+}
+
 /// An exporter that redacts what it sends, as the log does, and tells of its
 /// failures now and then.
 #[derive(Debug)]
@@ -153,13 +219,13 @@ fn clean(span: &mut SpanData) {
     let of_events = span.events.events.iter_mut();
     for attribute in attributes.chain(of_events.flat_map(|event| &mut event.attributes)) {
         if let Value::String(text) = &attribute.value
-            && let std::borrow::Cow::Owned(clean) = redact(text.as_str())
+            && let Cow::Owned(clean) = redact(text.as_str())
         {
             attribute.value = Value::String(clean.into());
         }
     }
-    if let opentelemetry::trace::Status::Error { description } = &mut span.status
-        && let std::borrow::Cow::Owned(clean) = redact(description)
+    if let Status::Error { description } = &mut span.status
+        && let Cow::Owned(clean) = redact(description)
     {
         *description = clean.into();
     }
