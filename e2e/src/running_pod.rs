@@ -3,6 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -154,9 +155,8 @@ impl RunningPod {
     }
 
     /// Asks it to end, and kills it if it takes longer than `grace`.
-    pub(crate) async fn stop(&self, grace: Duration) -> Result<()> {
-        self.process.lock().await.stop(grace).await?;
-        Ok(())
+    pub(crate) async fn stop(&self, grace: Duration) -> Result<ExitStatus> {
+        self.process.lock().await.stop(grace).await
     }
 }
 

@@ -15,3 +15,4 @@ mod records;
 mod replicas;
 mod story;
 mod up;
+mod worker;
