@@ -113,7 +113,7 @@ async fn what_fails_for_a_while_is_done_in_the_end_and_never_dead_lettered() {
 /// What never can be understood is dead-lettered at once, with a reason that says
 /// what is wrong; what follows it is done.
 #[tokio::test(flavor = "multi_thread")]
-async fn poison_is_dead_lettered_with_reason_and_description() {
+async fn a_poison_message_is_dead_lettered_with_a_reason_and_the_queue_goes_on() {
     let work = AtWork::start(Options::default(), None).await;
     let worker = Outsider::as_identity(&work.stack, "worker").await;
     for (id, body, reason, description) in [
