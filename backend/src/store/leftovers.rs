@@ -1,9 +1,9 @@
 //! What a deleted todo leaves behind, for the worker to remove.
 
-use azure_data_cosmos::Query;
-use azure_data_cosmos::options::{ItemWriteOptions, Precondition};
+use azure_data_cosmos::{FeedScope, Query};
 
-use super::{Store, StoreError, Versioned, is_absent, partition, subjects, within};
+use super::documents::Stored;
+use super::{Store, StoreError, Versioned, is_absent, only_if, partition};
 use crate::todos::{Attachment, ListId, TodoId};
 
 /// The most attachments that one query finds.
@@ -12,22 +12,23 @@ const MOST: usize = 100;
 impl Store {
     /// Attachments of a todo, deleted or not; not all of them when they are many.
     // Identity worker, Cosmos DB Built-in Data Contributor on container todos.
-    pub(crate) async fn attachments_of(
+    pub(crate) async fn attachments_left_by(
         &self,
         list: &ListId,
         todo: TodoId,
     ) -> Result<Vec<Versioned<Attachment>>, StoreError> {
-        let during = StoreError::during("ask for the attachments of a todo");
         let query = Query::from(
             "SELECT * FROM c WHERE c.listId = @list AND c.kind = 'attachment' \
              AND c.todoId = @todo",
         )
         .with_parameter("@list", list.as_str())
         .and_then(|query| query.with_parameter("@todo", todo.to_string()))
-        .map_err(during)?;
-        let operation = "query the attachments of a todo";
-        let stored = self.query(operation, query, within(list), MOST).await?;
-        subjects(list, stored)
+        .map_err(StoreError::during("ask for the attachments of a todo"))?;
+        let scope = FeedScope::partition(partition(list));
+        let stored: Vec<Stored> = self
+            .query("query the attachments of a todo", query, scope, MOST)
+            .await?;
+        stored.into_iter().filter_map(Stored::thing).collect()
     }
 
     /// Forgets an attachment. That it is gone already is fine; one that somebody
@@ -38,13 +39,12 @@ impl Store {
         attachment: &Versioned<Attachment>,
     ) -> Result<(), StoreError> {
         let Versioned { value, etag } = attachment;
-        let only_this = Precondition::IfMatch(etag.clone());
         let container = self.container().await?;
         let deleted = container
             .delete_item(
                 partition(&value.list),
                 &value.id.to_string(),
-                Some(ItemWriteOptions::default().with_precondition(only_this)),
+                Some(only_if(etag.clone())),
             )
             .await;
         match deleted {

@@ -6,31 +6,27 @@ use platform::azure::Clients;
 
 use super::contents;
 use super::delivery::Handler;
-use super::removal::Remover;
 use super::trouble::Trouble;
 use crate::messages;
-use crate::store::{Store, StoreError, Versioned};
+use crate::store::{Store, StoreError, Thing, Versioned};
 use crate::todos::{Attachment, AttachmentId, ListId};
 
 /// Looks at attachments.
 pub(crate) struct Inspector {
     pub(super) store: Store,
     pub(super) blobs: BlobContainerClient,
-    remover: Remover,
 }
 
 impl Inspector {
     pub(crate) fn new(store: Store, clients: &Clients) -> Self {
         Self {
-            remover: Remover::new(store.clone(), clients),
             store,
             blobs: clients.attachments(),
         }
     }
 
     /// Looks at an attachment, unless that has been done. It is ready when its
-    /// bytes are there and failed when they are not. One whose todo was deleted
-    /// meanwhile goes with it.
+    /// bytes are there and failed when they are not.
     // Identity worker, Storage Blob Data Contributor on container attachments; then
     // Cosmos DB Built-in Data Contributor on container todos.
     pub(super) async fn inspect(&self, list: &ListId, id: AttachmentId) -> Result<(), Trouble> {
@@ -43,17 +39,12 @@ impl Inspector {
         if !attachment.is_open() {
             return Ok(());
         }
-        let todo = self.store.todo(list, attachment.todo).await?;
-        if todo.is_some_and(|todo| todo.deleted) {
-            return self.remover.attachments_of(list, attachment.todo).await;
-        }
-
         let finding = contents::find(&self.blobs, &attachment.blob_name()).await?;
         let changed = self
             .store
             .change(list, id.0, |before: Option<&Versioned<Attachment>>| {
-                let before = before.ok_or(StoreError::NotThere("attachment"))?;
-                Ok(before.value.clone().found(finding.clone()))
+                let before = before.ok_or(StoreError::NotThere(Thing::Attachment))?;
+                Ok::<_, StoreError>(before.value.clone().found(finding.clone()))
             })
             .await;
         let committed = match changed {

@@ -28,7 +28,7 @@ impl Remover {
     // Storage Blob Data Contributor on container attachments.
     pub(super) async fn attachments_of(&self, list: &ListId, todo: TodoId) -> Result<(), Trouble> {
         loop {
-            let left = self.store.attachments_of(list, todo).await?;
+            let left = self.store.attachments_left_by(list, todo).await?;
             if left.is_empty() {
                 return Ok(());
             }

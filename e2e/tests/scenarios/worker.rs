@@ -19,6 +19,9 @@ use at_work::{AtWork, EVENTS, JOBS, queue_with};
 const ACTIVITY: &str = "cosmos/databases/todolist/containers/activity";
 const ATTACHMENTS: &str = "storage/containers/attachments";
 
+/// A list of which nothing is stored but its activity.
+const LIST: &str = "6f1c7e0a-3b0d-4c4e-9d1a-0c5a1f0e2b77";
+
 /// Longer than it takes to renew a lock a few times, and shorter than anything
 /// that a lock of three seconds could outlast without.
 const RENEWALS: usize = 4;
@@ -98,12 +101,12 @@ async fn what_fails_for_a_while_is_done_in_the_end_and_never_dead_lettered() {
     };
     work.stack.control().revoke(&role).await.expect("revoked");
 
-    work.send_event("patience", 1, "Wait for it").await;
+    work.send_event(LIST, 1, "Wait for it").await;
     work.until_denied("ReadMetadata", ACTIVITY, 2).await;
     assert_eq!(work.did("Abandon", EVENTS).await, 0);
     work.stack.control().grant(&role).await.expect("granted");
 
-    work.until_recorded("patience", "todo.added", 1).await;
+    work.until_recorded(LIST, "todo.added", 1).await;
     work.until_did("Complete", EVENTS, 1).await;
     assert_eq!(work.did("Receive", EVENTS).await, 1);
     assert_eq!(work.dead_letters("todo-events").await, 0);
@@ -139,8 +142,8 @@ async fn a_poison_message_is_dead_lettered_with_a_reason_and_the_queue_goes_on()
         assert_eq!(dead.description, description);
     }
 
-    work.send_event("after", 1, "The queue goes on").await;
-    work.until_recorded("after", "todo.added", 1).await;
+    work.send_event(LIST, 1, "The queue goes on").await;
+    work.until_recorded(LIST, "todo.added", 1).await;
     assert_eq!(work.did("DeadLetter", EVENTS).await, 2);
     work.stop().await;
 }
@@ -154,7 +157,7 @@ async fn what_the_broker_dead_letters_is_seen() {
     let work = AtWork::start(options, Some(&model)).await;
     let effect = hold(&work.stack, "worker", "CreateItem", ACTIVITY).await;
 
-    work.send_event("fatal", 1, "It kills the worker").await;
+    work.send_event(LIST, 1, "It kills the worker").await;
     until_held(&work.stack, effect).await;
     work.stack.kill_pod("worker").await.expect("killed");
     let past_the_lock = Duration::from_secs(31);
@@ -176,12 +179,12 @@ async fn what_the_broker_dead_letters_is_seen() {
 async fn a_worker_that_is_asked_to_end_finishes_what_it_has_in_hand() {
     let work = AtWork::start(Options::default(), None).await;
     let effect = hold(&work.stack, "worker", "CreateItem", ACTIVITY).await;
-    work.send_event("drain", 1, "In hand").await;
+    work.send_event(LIST, 1, "In hand").await;
     until_held(&work.stack, effect).await;
 
     let finished = async {
         work.until_logged("worker", "shutdown requested").await;
-        work.send_event("drain", 2, "Too late").await;
+        work.send_event(LIST, 2, "Too late").await;
         work.stack
             .control()
             .release(effect)
@@ -194,7 +197,7 @@ async fn a_worker_that_is_asked_to_end_finishes_what_it_has_in_hand() {
     assert_eq!(work.did("Receive", EVENTS).await, 1);
     assert_eq!(work.did("Complete", EVENTS).await, 1);
     work.stack.restart_pod("worker").await.expect("restarted");
-    work.until_recorded("drain", "todo.added", 2).await;
+    work.until_recorded(LIST, "todo.added", 2).await;
     work.until_did("Complete", EVENTS, 2).await;
     assert_eq!(work.did("Receive", EVENTS).await, 2);
     work.stop().await;
@@ -207,7 +210,7 @@ async fn a_worker_that_runs_out_of_time_gives_back_what_it_has_in_hand() {
     let options = Options::default().with("worker", "DRAIN_SECONDS", "1");
     let work = AtWork::start(options, None).await;
     let effect = hold(&work.stack, "worker", "CreateItem", ACTIVITY).await;
-    work.send_event("drain", 1, "Too long").await;
+    work.send_event(LIST, 1, "Too long").await;
     until_held(&work.stack, effect).await;
 
     let ended = work.stack.end_pod("worker").await.expect("it ended");
@@ -220,7 +223,7 @@ async fn a_worker_that_runs_out_of_time_gives_back_what_it_has_in_hand() {
         .await
         .expect("released");
     work.stack.restart_pod("worker").await.expect("restarted");
-    work.until_recorded("drain", "todo.added", 1).await;
+    work.until_recorded(LIST, "todo.added", 1).await;
     work.stop().await;
 }
 
@@ -236,7 +239,7 @@ async fn two_workers_share_the_work_and_record_each_event_once() {
     let second = hold(&work.stack, "worker", "CreateItem", ACTIVITY).await;
 
     for sequence in 1..=40 {
-        work.send_event("shared", sequence, "Share it").await;
+        work.send_event(LIST, sequence, "Share it").await;
     }
     // Each of the two has one slot: what both hold at once is in both.
     until_held(&work.stack, first).await;
@@ -249,7 +252,7 @@ async fn two_workers_share_the_work_and_record_each_event_once() {
             .expect("released");
     }
 
-    work.until_recorded("shared", "todo.added", 40).await;
+    work.until_recorded(LIST, "todo.added", 40).await;
     work.until_did("Complete", EVENTS, 40).await;
     assert_eq!(work.did("Receive", EVENTS).await, 40);
     assert_eq!(work.did("CreateItem", ACTIVITY).await, 40);
