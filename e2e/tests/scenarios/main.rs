@@ -16,3 +16,4 @@ mod replicas;
 mod story;
 mod telemetry;
 mod up;
+mod worker;
