@@ -131,7 +131,7 @@ pub async fn run_api(settings: ApiSettings, shutdown: Shutdown) -> anyhow::Resul
         let check = readiness.check("todo-events");
         let mut relaying = tokio::spawn(relay.run(check, settings.relay_sweep, shutdown.clone()));
         tokio::select! {
-            served = server::serve(listener, api, &shutdown, pod.drain) => served?,
+            () = server::serve(listener, api, &shutdown, pod.drain) => {}
             ended = &mut relaying => bail!("the relay ended by itself: {ended:?}"),
         }
         if timeout(LAST_EVENTS, relaying).await.is_err() {
@@ -145,7 +145,7 @@ pub async fn run_api(settings: ApiSettings, shutdown: Shutdown) -> anyhow::Resul
         health::management(readiness.clone(), probe),
         work,
     )
-    .await?
+    .await
 }
 
 /// Runs the worker until it is asked to end.
@@ -179,6 +179,8 @@ pub async fn run_worker(settings: WorkerSettings, shutdown: Shutdown) -> anyhow:
         };
         let mut tasks = worker::start(work, (&clients, &store), (&readiness, &shutdown));
         tokio::select! {
+            // First, because then tasks may end by themselves.
+            biased;
             () = shutdown.requested() => {}
             ended = tasks.join_next() => bail!("a task of the worker ended by itself: {ended:?}"),
         }
@@ -193,7 +195,7 @@ pub async fn run_worker(settings: WorkerSettings, shutdown: Shutdown) -> anyhow:
         Ok(())
     };
     let management_port = health::management(readiness.clone(), probe);
-    server::serve_while(management, management_port, work).await?
+    server::serve_while(management, management_port, work).await
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -15,4 +15,6 @@ mod person;
 mod records;
 mod replicas;
 mod story;
+mod telemetry;
 mod up;
+mod worker;
