@@ -16,7 +16,7 @@ use axum::routing::{delete, get, post};
 use platform::access::{self, Probe};
 use platform::caller::{Caller, CallerVerifier};
 use platform::error::{ApiError, no_such_route};
-use platform::request_id;
+use platform::telemetry;
 
 use crate::relay::Outbox;
 use crate::store::{Committed, Store};
@@ -53,7 +53,7 @@ impl Api {
 pub(crate) fn router(api: Api, verifier: CallerVerifier, probe: Option<Probe>) -> Router {
     routes(api, probe)
         .layer(middleware::from_fn_with_state(verifier, only_the_caller))
-        .layer(middleware::from_fn(request_id::layer))
+        .layer(middleware::from_fn(telemetry::http::layer))
 }
 
 fn routes(api: Api, probe: Option<Probe>) -> Router {

@@ -15,7 +15,7 @@ mod worker;
 
 mod readiness;
 
-mod backoff;
+mod rounds;
 
 mod instant;
 
@@ -43,9 +43,13 @@ use api::Api;
 use relay::Relay;
 use settings::{ApiSettings, WorkerSettings};
 use store::Store;
+use worker::Work;
 
 /// How long the relay may take for the events that it has in hand at the end.
 const LAST_EVENTS: Duration = Duration::from_secs(5);
+
+/// How long the worker may take to give back what it could not finish.
+const LAST_SETTLEMENTS: Duration = Duration::from_secs(10);
 
 /// The to-do API and its worker. All settings are environment variables.
 #[derive(Debug, Parser)]
@@ -72,8 +76,8 @@ pub fn main(args: impl IntoIterator<Item = String>, vars: &Vars, ends_with: Ends
         Err(said) => return say(&said),
     };
     match role {
-        Role::Api => pod::run(vars, ends_with, ApiSettings::read, run_api),
-        Role::Worker => pod::run(vars, ends_with, WorkerSettings::read, run_worker),
+        Role::Api => pod::run("backend", vars, ends_with, ApiSettings::read, run_api),
+        Role::Worker => pod::run("worker", vars, ends_with, WorkerSettings::read, run_worker),
     }
 }
 
@@ -99,13 +103,14 @@ pub async fn run_api(settings: ApiSettings, shutdown: Shutdown) -> anyhow::Resul
     let store = Store::new(clients.clone());
     let verifier = CallerVerifier::new(settings.caller);
     let readiness = Readiness::new(&shutdown);
-    let _waiting = readiness::of_api(&readiness, &store, &verifier, &clients);
+    let _waiting = readiness::of_api(&readiness, &store, &verifier);
 
-    let sender = clients.bus().create_sender(&pod.estate.bus.todo_events);
+    let sender = clients.sender(&pod.estate.bus.todo_events);
     let (outbox, relay) = Relay::new(store.clone(), sender);
     let api = api::router(Api { store, outbox }, verifier, probe.clone());
     let work = async {
-        let mut relaying = tokio::spawn(relay.run(settings.relay_sweep, shutdown.clone()));
+        let check = readiness.check("todo-events");
+        let mut relaying = tokio::spawn(relay.run(check, settings.relay_sweep, shutdown.clone()));
         tokio::select! {
             served = server::serve(listener, api, &shutdown, pod.drain) => served?,
             ended = &mut relaying => bail!("the relay ended by itself: {ended:?}"),
@@ -147,18 +152,22 @@ pub async fn run_worker(settings: WorkerSettings, shutdown: Shutdown) -> anyhow:
     let _waiting = readiness::of_worker(&readiness, &store);
 
     let work = async {
-        let mut tasks = worker::start(
-            &clients,
-            &store,
-            (settings.sweep, settings.pending_grace),
-            (&readiness, &shutdown),
-        );
+        let work = Work {
+            slots: settings.concurrency,
+            sweep: settings.sweep,
+            grace: settings.pending_grace,
+            drain: pod.drain,
+        };
+        let mut tasks = worker::start(work, (&clients, &store), (&readiness, &shutdown));
         tokio::select! {
             () = shutdown.requested() => {}
             ended = tasks.join_next() => bail!("a task of the worker ended by itself: {ended:?}"),
         }
         let drained = async { while tasks.join_next().await.is_some() {} };
-        if timeout(pod.drain, drained).await.is_err() {
+        if timeout(pod.drain + LAST_SETTLEMENTS, drained)
+            .await
+            .is_err()
+        {
             tracing::warn!("messages in hand were left to their locks' end");
         }
         clients.bus().close().await;

@@ -12,6 +12,8 @@ pub mod expected;
 pub mod manifests;
 pub mod pod;
 pub mod process;
+mod running_pod;
+mod service;
 pub mod stack;
 
 static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();

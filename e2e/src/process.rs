@@ -94,6 +94,11 @@ impl Process {
         &self.program.name
     }
 
+    /// Its number, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Waits for a JSON line of its output that `wanted` takes something from.
     pub async fn wait_for_line<T>(
         &mut self,

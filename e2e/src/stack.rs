@@ -2,27 +2,31 @@
 //! manifests say.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use local_cloud::Endpoints;
 use platform::access::AccessReport;
-use serde_json::Value;
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 
 use crate::control::Control;
 use crate::manifests::Manifests;
 use crate::pod::{self, Surroundings};
 use crate::process::{Process, Program};
+use crate::running_pod::RunningPod;
+use crate::service::{Endpoint, Service};
+
+/// The order in which Deployments start: the frontend is told the address of the
+/// backend's Service.
+const START_ORDER: [&str; 3] = ["backend", "worker", "frontend"];
 
 /// The order in which pods are asked to end: those first that others wait for
 /// last, so that what is in hand can be finished.
 const STOP_ORDER: [&str; 3] = ["worker", "backend", "frontend"];
-
-/// How long a pod may take to become ready.
-const READY_WITHIN: Duration = Duration::from_mins(1);
 
 /// What a stack is started with.
 #[derive(Clone, Debug, Default)]
@@ -31,17 +35,36 @@ pub struct Options {
     pub model: Option<PathBuf>,
     /// The port of the frontend's pages on loopback; any by default.
     pub port: u16,
-    /// Variables that a scenario sets for a pod, on top of its manifest.
+    /// Variables that a scenario sets for a Deployment's pods, on top of the
+    /// manifest.
     pub overrides: BTreeMap<String, BTreeMap<String, String>>,
+    /// How many pods a Deployment has; one by default, whatever its manifest says.
+    pub replicas: BTreeMap<String, usize>,
 }
 
 impl Options {
-    /// Sets a variable of one pod.
+    /// Sets a variable of a Deployment's pods.
     #[must_use]
-    pub fn with(mut self, pod: &str, name: &str, value: &str) -> Self {
-        let variables = self.overrides.entry(pod.to_owned()).or_default();
+    pub fn with(mut self, deployment: &str, name: &str, value: &str) -> Self {
+        let variables = self.overrides.entry(deployment.to_owned()).or_default();
         variables.insert(name.to_owned(), value.to_owned());
         self
+    }
+
+    /// Runs several pods of a Deployment. Each is called after it and a number,
+    /// such as `backend-0`; the Deployment's name is then that of its Service.
+    #[must_use]
+    pub fn replicas(mut self, deployment: &str, count: usize) -> Self {
+        self.replicas.insert(deployment.to_owned(), count);
+        self
+    }
+
+    /// The names of a Deployment's pods. One that is alone has its name.
+    fn pods(&self, deployment: &str) -> Vec<String> {
+        match self.replicas.get(deployment) {
+            None | Some(1) => vec![deployment.to_owned()],
+            Some(count) => (0..*count).map(|n| format!("{deployment}-{n}")).collect(),
+        }
     }
 }
 
@@ -69,20 +92,13 @@ pub enum Event {
     },
 }
 
-/// A running pod.
-pub struct RunningPod {
-    process: Process,
-    program: Program,
-    /// Where it serves, if it serves.
-    listen: Option<SocketAddr>,
-    management: SocketAddr,
-    ports: BTreeMap<i32, u16>,
-    started: Instant,
-}
-
 /// A running workload; dropping it kills what is left of it.
 pub struct Stack {
-    pods: BTreeMap<String, RunningPod>,
+    /// By name.
+    pods: BTreeMap<String, Arc<RunningPod>>,
+    /// In front of Deployments that have several pods, by name.
+    services: BTreeMap<String, Service>,
+    supervisors: JoinSet<()>,
     cloud: Process,
     control: Control,
     endpoints: Endpoints,
@@ -96,17 +112,18 @@ impl Stack {
     /// Starts the cloud and all pods, and waits until every pod is ready.
     pub async fn start(options: Options, tell: impl Fn(Event)) -> Result<Self> {
         let mut stack = Self::start_cloud(options, &tell).await?;
-        // The frontend is told the address of the backend's Service.
-        for name in ["backend", "worker", "frontend"] {
-            stack.start_pod(name, &tell).await?;
+        for deployment in START_ORDER {
+            stack.start_deployment(deployment, &tell).await?;
         }
-        for name in ["backend", "worker", "frontend"] {
-            stack.wait_until_ready(name).await?;
-            let took = stack.pod(name)?.started.elapsed();
-            tell(Event::PodReady {
-                pod: name.to_owned(),
-                took,
-            });
+        for deployment in START_ORDER {
+            for pod in stack.options.pods(deployment) {
+                let running = stack.pod(&pod)?;
+                let took = running.until_ready(&stack.client).await?;
+                tell(Event::PodReady { pod, took });
+            }
+        }
+        for service in stack.services.values() {
+            service.until_all_ready().await;
         }
         Ok(stack)
     }
@@ -140,6 +157,8 @@ impl Stack {
         });
         Ok(Self {
             pods: BTreeMap::new(),
+            services: BTreeMap::new(),
+            supervisors: JoinSet::new(),
             cloud,
             control,
             endpoints,
@@ -154,8 +173,48 @@ impl Stack {
         })
     }
 
-    async fn start_pod(&mut self, name: &str, tell: &impl Fn(Event)) -> Result<()> {
-        let pod = self.manifests.pod(name, &format!("{name}-0"))?;
+    /// Starts the pods of a Deployment and, if they are several, its Service.
+    async fn start_deployment(&mut self, name: &str, tell: &impl Fn(Event)) -> Result<()> {
+        let pods = self.options.pods(name);
+        let port = if name == "frontend" {
+            self.options.port
+        } else {
+            0
+        };
+        let (own_port, service_port) = if pods.len() == 1 {
+            (port, 0)
+        } else {
+            (0, port)
+        };
+        for (number, pod) in pods.iter().enumerate() {
+            let in_cluster = format!("{name}-{number}");
+            self.start_pod(name, pod, &in_cluster, own_port, tell)
+                .await?;
+        }
+        if pods.len() == 1 || !self.manifests.services.contains_key(name) {
+            return Ok(());
+        }
+        let mut endpoints = Vec::new();
+        for pod in &pods {
+            endpoints.push(Endpoint {
+                address: self.address(pod)?,
+                readiness: self.pod(pod)?.management_url("readyz"),
+            });
+        }
+        let service = Service::start(service_port, endpoints, self.client.clone()).await?;
+        self.services.insert(name.to_owned(), service);
+        Ok(())
+    }
+
+    async fn start_pod(
+        &mut self,
+        deployment: &str,
+        name: &str,
+        in_cluster: &str,
+        port: u16,
+        tell: &impl Fn(Event),
+    ) -> Result<()> {
+        let pod = self.manifests.pod(deployment, in_cluster)?;
         let admitted = self.control.create_pod(&pod).await?;
         let spec = pod.spec.unwrap_or_default();
         let account = spec
@@ -168,111 +227,69 @@ impl Stack {
                 pod.metadata.namespace.unwrap_or_default()
             ),
         });
-        let mut ports = BTreeMap::new();
-        if name == "frontend" {
-            ports.insert(8080, self.options.port);
-        }
-        let services = self
-            .pods
-            .iter()
-            .filter_map(|(name, pod)| Some((name.clone(), pod.listen?)));
+        let overrides = self.options.overrides.get(deployment);
         let surroundings = Surroundings {
-            services: services.collect(),
-            ports,
-            overrides: self
-                .options
-                .overrides
-                .get(name)
-                .cloned()
-                .unwrap_or_default(),
+            services: self.service_addresses(),
+            ports: BTreeMap::from([(8080, port)]),
+            overrides: overrides.cloned().unwrap_or_default(),
             volumes: self.directory.path().join("volumes").join(name),
         };
         let program = pod::program(name, &admitted, &self.manifests, &surroundings)?;
-        self.launch(name, program).await
+        let running = RunningPod::launch(program, self.logs()).await?;
+        self.pods.insert(name.to_owned(), Arc::new(running));
+        Ok(())
     }
 
-    async fn launch(&mut self, name: &str, program: Program) -> Result<()> {
-        let started = Instant::now();
-        let mut process = Process::start(program.clone(), &self.logs()).await?;
-        let inventory = process
-            .wait_for_line("its inventory line", inventory)
-            .await?;
-        let address = |field: &str| {
-            inventory[field]
-                .as_str()
-                .and_then(|text| text.parse::<SocketAddr>().ok())
-        };
-        let listen = address("listen");
-        let management =
-            address("management").context("the inventory names the management address")?;
-        let bound = [(8080, listen), (9090, Some(management))];
-        let ports = bound
-            .into_iter()
-            .filter_map(|(port, at)| Some((port, at?.port())));
-        let pod = RunningPod {
-            process,
-            program,
-            listen,
-            management,
-            ports: ports.collect(),
-            started,
-        };
-        self.pods.insert(name.to_owned(), pod);
-        Ok(())
+    /// Where each Service is: that of a pod that is alone is the pod itself.
+    fn service_addresses(&self) -> BTreeMap<String, SocketAddr> {
+        let alone = self
+            .pods
+            .iter()
+            .filter_map(|(name, pod)| Some((name.clone(), pod.listen()?)));
+        let services = self.services.iter();
+        alone
+            .chain(services.map(|(name, service)| (name.clone(), service.address())))
+            .collect()
+    }
+
+    /// The names of the pods, in order.
+    pub fn pods(&self) -> impl Iterator<Item = &str> {
+        self.pods.keys().map(String::as_str)
     }
 
     /// Waits until a pod's readiness probe succeeds.
-    pub async fn wait_until_ready(&mut self, name: &str) -> Result<()> {
-        let client = self.client.clone();
-        let pod = self.pod_mut(name)?;
-        let url = format!("http://{}/readyz", pod.management);
-        let deadline = Instant::now() + READY_WITHIN;
-        loop {
-            pod.process.check_running()?;
-            let answer = client.get(&url).send().await;
-            let last = match answer {
-                Ok(response) if response.status().is_success() => return Ok(()),
-                Ok(response) => response.text().await.unwrap_or_default(),
-                Err(error) => error.to_string(),
-            };
-            if Instant::now() > deadline {
-                bail!(
-                    "{name} is not ready after {READY_WITHIN:?}: {last}{}",
-                    pod.process.last_lines()
-                );
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    /// Kills a pod's process as `kill -9` does.
-    pub async fn kill_pod(&mut self, name: &str) -> Result<()> {
-        self.pod_mut(name)?.process.kill().await?;
+    pub async fn wait_until_ready(&self, name: &str) -> Result<()> {
+        self.pod(name)?.until_ready(&self.client).await?;
         Ok(())
     }
 
+    /// Kills a pod's process as `kill -9` does.
+    pub async fn kill_pod(&self, name: &str) -> Result<()> {
+        self.pod(name)?.kill().await
+    }
+
     /// Starts a killed pod again, on the same ports, and waits until it is ready.
-    pub async fn restart_pod(&mut self, name: &str) -> Result<()> {
-        let pod = self
-            .pods
-            .remove(name)
-            .with_context(|| format!("there is no pod `{name}`"))?;
-        let mut program = pod.program;
-        for (variable, port) in [("LISTEN", 8080), ("MANAGEMENT_LISTEN", 9090)] {
-            if let (Some(value), Some(port)) =
-                (program.environment.get_mut(variable), pod.ports.get(&port))
-            {
-                *value = SocketAddr::from((Ipv4Addr::LOCALHOST, *port)).to_string();
-            }
-        }
-        drop(pod.process);
-        self.launch(name, program).await?;
+    pub async fn restart_pod(&self, name: &str) -> Result<()> {
+        self.pod(name)?.restart().await?;
         self.wait_until_ready(name).await
+    }
+
+    /// From now on a pod that ends is started again, on the same ports: what the
+    /// kubelet does under `restartPolicy: Always`, without its back-off.
+    pub fn supervise(&mut self) {
+        for pod in self.pods.values() {
+            self.supervisors.spawn(Arc::clone(pod).supervise());
+        }
+    }
+
+    /// How often a pod was started again.
+    pub fn restarts(&self, name: &str) -> Result<u32> {
+        Ok(self.pod(name)?.restarts())
     }
 
     /// Runs the access probe in a pod, with the pod's own identity.
     pub async fn probe(&self, name: &str) -> Result<AccessReport> {
-        let url = format!("http://{}/access", self.pod(name)?.management);
+        let url = self.pod(name)?.management_url("access");
         let response = self.client.post(url).send().await?;
         let status = response.status();
         let body = response.text().await?;
@@ -285,10 +302,13 @@ impl Stack {
 
     /// Ends everything in order: worker, backend, frontend, cloud.
     pub async fn stop(mut self, tell: impl Fn(&str)) -> Result<()> {
-        for name in STOP_ORDER {
-            if let Some(mut pod) = self.pods.remove(name) {
-                pod.process.stop(Duration::from_secs(30)).await?;
-                tell(name);
+        self.supervisors.shutdown().await;
+        for deployment in STOP_ORDER {
+            for name in self.options.pods(deployment) {
+                if let Some(pod) = self.pods.remove(&name) {
+                    pod.stop(Duration::from_secs(30)).await?;
+                    tell(&name);
+                }
             }
         }
         self.cloud.stop(Duration::from_secs(5)).await?;
@@ -299,15 +319,13 @@ impl Stack {
     /// Waits until one of the processes ends by itself, which none should.
     pub async fn any_ended(&mut self) -> anyhow::Error {
         loop {
-            let all = self
-                .pods
-                .values_mut()
-                .map(|pod| &mut pod.process)
-                .chain([&mut self.cloud]);
-            for process in all {
-                if let Err(ended) = process.check_running() {
+            for pod in self.pods.values() {
+                if let Err(ended) = pod.check_running().await {
                     return ended;
                 }
+            }
+            if let Err(ended) = self.cloud.check_running() {
+                return ended;
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
@@ -333,22 +351,31 @@ impl Stack {
         self.directory.path().join("logs")
     }
 
-    /// The address of a pod's own port, such as the frontend's pages.
+    /// The address of a Service or of a pod's own port, such as the frontend's
+    /// pages.
     pub fn address(&self, name: &str) -> Result<SocketAddr> {
-        self.pod(name)?
-            .listen
+        if let Some(service) = self.services.get(name) {
+            return Ok(service.address());
+        }
+        let pod = self.pod(name)?;
+        pod.listen()
             .with_context(|| format!("{name} serves nothing"))
     }
 
-    fn pod(&self, name: &str) -> Result<&RunningPod> {
-        self.pods
-            .get(name)
-            .with_context(|| format!("there is no pod `{name}`"))
+    /// The number of a pod's process.
+    pub async fn pid(&self, name: &str) -> Result<u32> {
+        let pid = self.pod(name)?.pid().await;
+        pid.with_context(|| format!("{name} has ended"))
     }
 
-    fn pod_mut(&mut self, name: &str) -> Result<&mut RunningPod> {
-        self.pods
-            .get_mut(name)
+    /// How long it took from a pod's last start until it had opened its ports.
+    pub fn listened_after(&self, name: &str) -> Result<Duration> {
+        Ok(self.pod(name)?.listened_after())
+    }
+
+    fn pod(&self, name: &str) -> Result<&RunningPod> {
+        let pod = self.pods.get(name);
+        pod.map(AsRef::as_ref)
             .with_context(|| format!("there is no pod `{name}`"))
     }
 }
@@ -369,10 +396,4 @@ async fn cloud_endpoints(cloud: &mut Process, state: &std::path::Path) -> Result
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-}
-
-/// The fields of the line in which a pod says where it listens.
-fn inventory(line: &Value) -> Option<Value> {
-    let fields = line.get("fields").unwrap_or(line);
-    (fields["message"] == "inventory").then(|| fields.clone())
 }

@@ -12,10 +12,12 @@ mod wire;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::{Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use platform::access::AccessReport;
 use platform::identity::ProjectedToken;
 use platform::request_id::{REQUEST_ID, RequestId};
+use platform::telemetry;
+use platform::telemetry::dependency::{self, Outcome};
 use reqwest::{RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -175,12 +177,15 @@ impl Backend {
             .authorization()
             .await
             .map_err(BackendFailure::Token)?;
-        let mut request = request.header(header::AUTHORIZATION, authorization);
+        let mut headers = HeaderMap::from_iter([(header::AUTHORIZATION, authorization)]);
         if let Some(id) = RequestId::current() {
-            request = request.header(REQUEST_ID, id.header_value());
+            headers.insert(REQUEST_ID, id.header_value());
         }
-        let response = request
-            .send()
+        let sending = async {
+            telemetry::context::inject(&mut headers);
+            request.headers(headers).send().await
+        };
+        let response = dependency::call("backend", operation, sending, outcome)
             .await
             .map_err(|error| BackendFailure::lost(operation, error))?;
         if response.status().is_success() {
@@ -201,4 +206,10 @@ impl Backend {
             .extend(path);
         self.http.request(method, url)
     }
+}
+
+fn outcome(sent: &reqwest::Result<Response>) -> Outcome {
+    sent.as_ref().map_or(Outcome::Failed, |answer| {
+        Outcome::of_status(answer.status().as_u16())
+    })
 }

@@ -57,7 +57,7 @@ struct Arguments {}
 pub fn main(args: impl IntoIterator<Item = String>, vars: &Vars, ends_with: EndsWith) -> ExitCode {
     let args = std::iter::once("frontend".to_owned()).chain(args);
     match Arguments::try_parse_from(args) {
-        Ok(Arguments {}) => pod::run(vars, ends_with, Settings::read, run),
+        Ok(Arguments {}) => pod::run("frontend", vars, ends_with, Settings::read, run),
         Err(error) => {
             // Help goes to standard output, a mistake to standard error; a closed
             // one cannot be told.
@@ -75,7 +75,7 @@ async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let probe = pod
         .access_probe
         .then(|| Probe::new(clients.clone(), identity.clone()));
-    let jobs = clients.bus().create_sender(&pod.estate.bus.attachment_jobs);
+    let jobs = clients.sender(&pod.estate.bus.attachment_jobs);
     let pages = pages::router(Pages {
         backend: backend.clone(),
         feed: Arc::new(clients.clone()),

@@ -23,7 +23,7 @@ use axum::routing::{get, post};
 use http::HeaderMap;
 use http::request::Parts;
 use platform::access::Probe;
-use platform::request_id;
+use platform::telemetry;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -94,7 +94,7 @@ pub(crate) fn router(pages: Pages) -> Router {
         .layer(DefaultBodyLimit::max(FORM_BYTES))
         .layer(from_fn(same_origin::layer))
         .layer(from_fn(security_headers::layer))
-        .layer(from_fn(request_id::layer))
+        .layer(from_fn(telemetry::http::layer))
         .with_state(pages)
 }
 

@@ -4,8 +4,11 @@
 //! Building them asks nothing of Azure. A pod that may not read a container
 //! still starts, and learns of it when it uses the container.
 
+mod calls;
+mod cosmos;
 mod failure;
 pub(crate) mod pipeline;
+mod presented;
 mod service_bus;
 
 use std::collections::HashMap;
@@ -14,20 +17,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ::service_bus::ServiceBusClient;
 use azure_core::credentials::TokenCredential;
-use azure_data_cosmos::options::{
-    ConnectionPoolOptions, EndToEndOperationLatencyPolicy, OperationOptions,
-    OperationOptionsBuilder, Region, ThrottlingRetryOptionsBuilder,
-};
-use azure_data_cosmos::{
-    AccountReference, ContainerClient, CosmosClient, CosmosRuntime, RoutingStrategy,
-};
+use azure_core::http::ClientOptions;
+use azure_data_cosmos::{ContainerClient, CosmosClient};
 use azure_security_keyvault_secrets::{SecretClient, SecretClientOptions};
 use azure_storage_blob::{BlobContainerClient, BlobServiceClient, BlobServiceClientOptions};
 use tokio::sync::OnceCell;
 
-use crate::estate::{Cosmos, Estate};
+use crate::estate::Estate;
+use presented::Presented;
 
 pub use failure::{AzureFailure, Service};
+pub use service_bus::{QueueSender, queue_call};
 
 /// The clients of the Azure services that the estate names. A cheap handle.
 #[derive(Clone)]
@@ -35,11 +35,14 @@ pub struct Clients(Arc<Inner>);
 
 struct Inner {
     estate: Estate,
-    credential: Arc<dyn TokenCredential>,
     secrets: SecretClient,
     blobs: BlobServiceClient,
     bus: ServiceBusClient,
+    /// What the client of Service Bus presents.
+    to_bus: Presented,
     cosmos: OnceCell<CosmosClient>,
+    /// What the client of Cosmos DB will present.
+    to_cosmos: Presented,
     /// Containers that were opened, by name. Held for a line, never across an
     /// await.
     containers: Mutex<HashMap<String, ContainerClient>>,
@@ -51,32 +54,35 @@ impl Clients {
         estate: &Estate,
         credential: Arc<dyn TokenCredential>,
     ) -> Result<Self, AzureFailure> {
+        let to_vault = Presented::new(credential);
+        let [to_storage, to_bus, to_cosmos] = [(); 3].map(|()| to_vault.another());
         let secrets = SecretClient::new(
             estate.vault.url.as_str(),
-            Arc::clone(&credential),
+            to_vault.credential(),
             Some(SecretClientOptions {
-                client_options: pipeline::options(&pipeline::REQUEST, Vec::new()),
+                client_options: told(Service::KeyVault, to_vault, &pipeline::REQUEST),
                 ..SecretClientOptions::default()
             }),
         )
         .map_err(AzureFailure::key_vault)?;
         let blobs = BlobServiceClient::new(
             estate.storage.url.clone(),
-            Some(Arc::clone(&credential)),
+            Some(to_storage.credential()),
             Some(BlobServiceClientOptions {
-                client_options: pipeline::options(&pipeline::TRANSFER, Vec::new()),
+                client_options: told(Service::BlobStorage, to_storage, &pipeline::TRANSFER),
                 ..BlobServiceClientOptions::default()
             }),
         )
         .map_err(AzureFailure::blob)?;
-        let bus = service_bus::connect(&estate.bus, &credential)?;
+        let bus = service_bus::connect(&estate.bus, &to_bus.credential())?;
         Ok(Self(Arc::new(Inner {
             estate: estate.clone(),
-            credential,
             secrets,
             blobs,
             bus,
+            to_bus,
             cosmos: OnceCell::new(),
+            to_cosmos,
             containers: Mutex::default(),
         })))
     }
@@ -106,6 +112,11 @@ impl Clients {
     /// The Service Bus namespace.
     pub fn bus(&self) -> &ServiceBusClient {
         &self.0.bus
+    }
+
+    /// What sends to a queue of the namespace.
+    pub fn sender(&self, queue: &str) -> QueueSender {
+        QueueSender::new(self.0.bus.create_sender(queue), self.0.to_bus.clone())
     }
 
     /// The Cosmos DB container of todos.
@@ -138,11 +149,11 @@ impl Clients {
 
     async fn cosmos(&self) -> Result<&CosmosClient, AzureFailure> {
         let Inner {
-            estate, credential, ..
+            estate, to_cosmos, ..
         } = &*self.0;
         self.0
             .cosmos
-            .get_or_try_init(|| connect_cosmos(&estate.cosmos, credential))
+            .get_or_try_init(|| cosmos::connect(&estate.cosmos, to_cosmos))
             .await
             .map_err(AzureFailure::cosmos)
     }
@@ -163,48 +174,12 @@ impl fmt::Debug for Clients {
     }
 }
 
-/// Reads the account (`GET /`) to learn its regions.
-async fn connect_cosmos(
-    cosmos: &Cosmos,
-    credential: &Arc<dyn TokenCredential>,
-) -> azure_data_cosmos::Result<CosmosClient> {
-    let pool = ConnectionPoolOptions::builder()
-        .with_max_connect_timeout(pipeline::CONNECT_TIMEOUT)
-        .with_max_dataplane_request_timeout(pipeline::REQUEST.answer)
-        .with_max_metadata_request_timeout(pipeline::REQUEST.answer)
-        .build()?;
-    let runtime = CosmosRuntime::builder()
-        .with_connection_pool(pool)
-        .with_default_operation_options(bounded())
-        .build()
-        .await?;
-    CosmosClient::builder()
-        .with_runtime(runtime)
-        .build(
-            AccountReference::with_credential(
-                cosmos.endpoint.clone().into(),
-                Arc::clone(credential),
-            ),
-            RoutingStrategy::ProximityTo(Region::from(cosmos.region.clone())),
-        )
-        .await
-}
-
-/// At most three attempts, within the time that any request has.
-fn bounded() -> OperationOptions {
-    OperationOptionsBuilder::new()
-        .with_end_to_end_latency_policy(EndToEndOperationLatencyPolicy::new(
-            pipeline::REQUEST.in_total,
-        ))
-        .with_max_failover_retry_count(pipeline::RETRIES)
-        .with_max_session_retry_count(pipeline::RETRIES)
-        .with_throttling_retry_options(
-            ThrottlingRetryOptionsBuilder::new()
-                .with_max_retry_count(pipeline::RETRIES)
-                .with_max_retry_wait_time(pipeline::REQUEST.in_total)
-                .build(),
-        )
-        .build()
+/// The options of an HTTP client that tells of its calls.
+fn told(service: Service, presented: Presented, bounds: &pipeline::Bounds) -> ClientOptions {
+    ClientOptions {
+        per_try_policies: vec![Arc::new(calls::Attempt(presented))],
+        ..pipeline::options(bounds, vec![Arc::new(calls::Call(service))])
+    }
 }
 
 #[cfg(test)]

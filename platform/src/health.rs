@@ -1,6 +1,6 @@
-//! What the kubelet asks a pod, on its management port: `/livez` (does the
-//! process answer) and `/readyz` (can it do its work, and if not, what is it
-//! waiting for).
+//! What a pod is asked on its management port. The kubelet asks for `/livez`
+//! (does the process answer) and `/readyz` (can it do its work, and if not, what
+//! is it waiting for); Prometheus asks for `/metrics`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,12 +9,13 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use http::StatusCode;
+use http::{StatusCode, header};
 use serde::Serialize;
 
 use crate::access::{self, Probe};
 use crate::error::no_such_route;
 use crate::server::Shutdown;
+use crate::telemetry::metrics;
 
 /// Whether the pod can do its work. A cheap handle.
 ///
@@ -80,6 +81,11 @@ pub struct Check {
 }
 
 impl Check {
+    /// What it is about.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// It is there.
     pub fn ready(&self) {
         self.readiness.checks().insert(self.name, None);
@@ -112,12 +118,13 @@ pub struct Waiting {
     pub why: String,
 }
 
-/// What the management port serves: `/livez`, `/readyz` and, only with a probe,
-/// `/access`.
+/// What the management port serves: `/livez`, `/readyz`, `/metrics` and, only
+/// with a probe, `/access`.
 pub fn management(readiness: Readiness, probe: Option<Probe>) -> Router {
     let router = Router::new()
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(readyz))
+        .route("/metrics", get(measured))
         .with_state(readiness);
     let router = match probe {
         Some(probe) => router.merge(access::routes("/access", probe)),
@@ -134,6 +141,13 @@ async fn readyz(State(readiness): State<Readiness>) -> Response {
         StatusCode::SERVICE_UNAVAILABLE
     };
     (status, Json(report)).into_response()
+}
+
+async fn measured() -> impl IntoResponse {
+    (
+        [(header::CONTENT_TYPE, metrics::CONTENT_TYPE)],
+        metrics::render(),
+    )
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 mod exchange;
 mod no_token;
 mod projected;
+pub(crate) mod steps;
 mod token_view;
 
 use std::fmt;
@@ -109,7 +110,7 @@ impl WorkloadIdentity {
     /// Sets the identity up. Reads the token file, and asks Entra ID for nothing
     /// yet.
     pub fn connect(settings: IdentitySettings) -> Result<Self, IdentityError> {
-        let log = ExchangeLog::default();
+        let log = ExchangeLog::new(settings.client_id.clone());
         let authority = settings.authority.to_string();
         let mut cloud = CustomConfiguration::default();
         cloud.authority_host = authority;
@@ -222,6 +223,8 @@ fn public_authority() -> Url {
 
 #[cfg(test)]
 pub(crate) use no_token::tests as no_token_tests;
+#[cfg(test)]
+pub(crate) use token_view::tests as token_view_tests;
 
 #[cfg(test)]
 pub(crate) mod tests {

@@ -29,4 +29,8 @@ pub mod request_id;
 
 pub mod health;
 
+pub mod backoff;
+
+pub mod readiness;
+
 pub mod server;

@@ -11,7 +11,7 @@ use crate::estate::Estate;
 use crate::identity::IdentitySettings;
 use crate::server::Shutdown;
 use crate::settings::{Reader, SettingsError, Value, Vars};
-use crate::telemetry::{self, LogFilter, error_chain, redact};
+use crate::telemetry::{self, TelemetrySettings, error_chain, metrics, redact};
 
 /// What every pod of the workload is told.
 #[derive(Debug, Clone)]
@@ -63,7 +63,7 @@ pub enum EndsWith {
     SignalsOrStdin,
 }
 
-/// Runs a pod to its end: 0 when it ended in order, 1 when it failed, 64 when its
+/// Runs a pod with this name to its end: 0 when it ended in order, 1 when it failed, 64 when its
 /// settings are wrong (each problem is a line on standard error, and no port was
 /// opened).
 ///
@@ -78,7 +78,7 @@ pub enum EndsWith {
 /// }
 ///
 /// fn main() -> std::process::ExitCode {
-///     pod::run(&Vars::from_process(), pod::EndsWith::Signals, read, async |settings, shutdown| {
+///     pod::run("shop", &Vars::from_process(), pod::EndsWith::Signals, read, async |settings, shutdown| {
 ///         // build the clients, open the ports, serve
 ///         # let _: (Settings, platform::server::Shutdown) = (settings, shutdown);
 ///         Ok::<(), std::io::Error>(())
@@ -86,6 +86,7 @@ pub enum EndsWith {
 /// }
 /// ```
 pub fn run<S, E, Work>(
+    pod: &'static str,
     vars: &Vars,
     ends_with: EndsWith,
     read: impl FnOnce(Reader) -> Result<S, SettingsError>,
@@ -96,11 +97,8 @@ where
     E: Into<Box<dyn Error + Send + Sync>>,
 {
     install_crypto_provider();
-    let settings = match read_all(vars, read) {
-        Ok((filter, settings)) => {
-            telemetry::start(filter);
-            settings
-        }
+    let (telemetry, settings) = match read_all(vars, read) {
+        Ok((telemetry, settings)) => (telemetry::start(pod, telemetry), settings),
         Err(error) => {
             #[expect(clippy::print_stderr, reason = "there is no log before its settings")]
             {
@@ -109,7 +107,7 @@ where
             return error.exit_code();
         }
     };
-    match run_to_end(ends_with, settings, work) {
+    let code = match run_to_end(ends_with, settings, work) {
         Ok(()) => {
             tracing::info!("ended");
             ExitCode::SUCCESS
@@ -119,7 +117,9 @@ where
             tracing::error!(cause, "failed");
             ExitCode::FAILURE
         }
-    }
+    };
+    telemetry.end();
+    code
 }
 
 /// Chooses the crypto of TLS for the whole process. The first call counts; with
@@ -136,12 +136,12 @@ pub fn install_crypto_provider() {
 fn read_all<S>(
     vars: &Vars,
     read: impl FnOnce(Reader) -> Result<S, SettingsError>,
-) -> Result<(LogFilter, S), SettingsError> {
+) -> Result<(TelemetrySettings, S), SettingsError> {
     let mut own = Reader::new(vars);
-    let filter = LogFilter::read(&mut own);
-    let filter = own.finish(|| filter.get());
-    match (filter, read(Reader::new(vars))) {
-        (Ok(filter), Ok(settings)) => Ok((filter, settings)),
+    let telemetry = TelemetrySettings::read(&mut own);
+    let telemetry = own.finish(|| telemetry.get());
+    match (telemetry, read(Reader::new(vars))) {
+        (Ok(telemetry), Ok(settings)) => Ok((telemetry, settings)),
         (Err(one), Err(other)) => Err(one.and(other)),
         (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
     }
@@ -160,6 +160,7 @@ where
         .enable_all()
         .build()?;
     let result = runtime.block_on(async {
+        let _upkeep = tokio::spawn(metrics::upkeep());
         let shutdown = Shutdown::on_signals()?;
         let shutdown = match ends_with {
             EndsWith::Signals => shutdown,

@@ -175,6 +175,11 @@ impl Reader {
         self.parsed(name, what, |text| base_url(text, &["http", "https"]))
     }
 
+    /// As [`cluster_url`](Self::cluster_url), for a variable that may be missing.
+    pub fn cluster_url_if_set(&mut self, name: &'static str) -> Value<Option<Url>> {
+        self.parsed_if_set(name, |text| base_url(text, &["http", "https"]))
+    }
+
     /// The issuer of tokens, an https address, kept as it is written: issuers
     /// are compared byte for byte.
     pub fn issuer(&mut self, name: &'static str, what: &'static str) -> Value<String> {

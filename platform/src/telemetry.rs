@@ -1,26 +1,43 @@
-//! What a pod tells about itself: JSON lines on standard output.
+//! What a pod tells of itself: its log, its traces and its metrics, and the
+//! inventory that it begins with.
 //!
-//! No token reaches a log: [`redact`] goes over every line before it is written.
-//! A failure is logged once, where it is handled, with its whole chain of causes
-//! ([`error_chain`]), because the clients of Azure keep the reason in the
-//! sources and not in the text.
+//! No token leaves the process with any of them: [`redact`] goes over every line
+//! and every span. A failure is logged once, where it is handled, with its whole
+//! chain of causes ([`error_chain`]), because the clients of Azure keep the
+//! reason in the sources and not in the text.
 
+pub mod context;
+
+pub mod dependency;
+
+pub mod http;
+
+pub mod metrics;
+
+mod log;
 mod redaction;
+pub(crate) mod traces;
 
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use tracing_subscriber::EnvFilter;
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer as _};
+use url::Url;
 
 pub use redaction::redact;
 
 use crate::estate::Estate;
 use crate::identity::IdentitySettings;
 use crate::settings::{Reader, Value};
-use redaction::Redacting;
 
 /// What the libraries below us may say by default: warnings. Their lower levels
 /// tell each request a second time, in their own words.
@@ -28,15 +45,39 @@ const QUIET: &str = "azure_core=warn,azure_data_cosmos=warn,azure_data_cosmos_dr
     azure_identity=warn,fe2o3_amqp=warn,h2=warn,hyper=warn,hyper_util=warn,reqwest=warn,\
     rustls=warn,typespec_client_core=warn";
 
+/// How long the end of a pod waits for its last spans to be taken.
+const LAST_SPANS: Duration = Duration::from_secs(3);
+
+/// What a pod is told about telling of itself.
+#[derive(Debug)]
+pub struct TelemetrySettings {
+    log: LogFilter,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`, optional: the collector of spans, an http
+    /// or https base URL; `v1/traces` is added to it.
+    collector: Option<Url>,
+}
+
+impl TelemetrySettings {
+    /// Reads the variables.
+    pub fn read(reader: &mut Reader) -> Value<Self> {
+        let log = LogFilter::read(reader);
+        let collector = reader.cluster_url_if_set("OTEL_EXPORTER_OTLP_ENDPOINT");
+        reader.group(|| Self {
+            log: log.get(),
+            collector: collector.get(),
+        })
+    }
+}
+
 /// Which events are written.
 #[derive(Debug)]
-pub struct LogFilter(String);
+struct LogFilter(String);
 
 impl LogFilter {
     /// `LOG`, optional: directives as of `RUST_LOG` (`debug`,
     /// `info,azure_identity=trace`). By default `info`, and warnings of the
     /// libraries below.
-    pub fn read(reader: &mut Reader) -> Value<Self> {
+    fn read(reader: &mut Reader) -> Value<Self> {
         reader.parsed_or("LOG", Self::with("info"), |directives| {
             let filter = Self::with(directives);
             match EnvFilter::builder().parse(&filter.0) {
@@ -51,30 +92,60 @@ impl LogFilter {
     }
 }
 
-/// Starts writing events to standard output. In a process that has done so
-/// before, nothing happens: a test process has many pods.
-pub fn start(filter: LogFilter) {
-    if subscriber(filter, std::io::stdout).try_init().is_err() {
+/// Telemetry that was started. To be ended, for the last spans.
+#[derive(Debug)]
+#[must_use = "spans that wait are lost unless it is ended"]
+pub struct Telemetry {
+    traces: SdkTracerProvider,
+}
+
+/// Starts log, traces and metrics for a pod with this name. In a process that
+/// has done so before, nothing happens: a test process has many pods. Not to be
+/// called within a runtime.
+pub fn start(pod: &'static str, settings: TelemetrySettings) -> Telemetry {
+    metrics::start();
+    let traces = traces::provider(pod, settings.collector.as_ref());
+    let subscriber = subscriber(settings.log, std::io::stdout, &traces);
+    if subscriber.try_init().is_ok() {
+        opentelemetry::global::set_tracer_provider(traces.clone());
+    } else {
         tracing::debug!("events are written already");
+    }
+    Telemetry { traces }
+}
+
+impl Telemetry {
+    /// Sends the spans that wait, for a few seconds at most. Not to be called
+    /// within a runtime.
+    pub fn end(self) {
+        if let Err(error) = self.traces.shutdown_with_timeout(LAST_SPANS) {
+            tracing::debug!(%error, "the last spans were not taken");
+        }
     }
 }
 
-/// Writes each event as one redacted JSON line, its fields beside its message.
+/// Writes each event as a line, and gives each span its place in a trace. The
+/// filter is for events; spans are there whatever is written, because events are
+/// found by them.
 fn subscriber<W: Write + 'static>(
     filter: LogFilter,
     writer: impl Fn() -> W + Send + Sync + 'static,
+    traces: &SdkTracerProvider,
 ) -> impl SubscriberInitExt + tracing::Subscriber + Send + Sync {
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(true)
-        .with_span_list(false)
-        .with_env_filter(EnvFilter::builder().parse_lossy(filter.0))
-        .with_writer(move || Redacting::new(writer()))
-        // It would go to standard error, and panic where that is closed too: as
-        // when the program that started this one was killed.
-        .log_internal_errors(false)
-        .finish()
+    let spans = || {
+        filter_fn(|metadata| metadata.is_span() && *metadata.level() <= LevelFilter::INFO)
+            .with_max_level_hint(LevelFilter::INFO)
+    };
+    let events = EnvFilter::builder().parse_lossy(filter.0);
+    let in_traces = tracing_opentelemetry::layer()
+        .with_tracer(traces.tracer("platform"))
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_tracked_inactivity(false);
+    tracing_subscriber::registry()
+        .with(in_traces.with_filter(spans()))
+        .with(log::Lines::to(writer).with_filter(events.or(spans())))
 }
 
 /// The text of an error and of everything that caused it, joined by `: `. A
@@ -130,48 +201,25 @@ pub fn inventory(inventory: &Inventory<'_>) {
         storage = %estate.storage.url,
         service_bus = %estate.bus.namespace,
         service_bus_custom_endpoint = estate.bus.custom_endpoint.as_deref(),
+        otlp = traces::collector().map(tracing::field::display),
         version = env!("CARGO_PKG_VERSION"),
         "inventory"
     );
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::{Arc, Mutex};
+pub(crate) mod testing;
 
-    use serde_json::{Value as Json, json};
+#[cfg(test)]
+mod tests {
+    use super::testing::written;
+    use super::*;
+
+    use serde_json::json;
 
     use crate::estate::tests::BASE;
     use crate::identity::tests::{settings, token_file};
     use crate::settings::Vars;
-
-    /// What is written while `act` runs, a JSON object per line.
-    fn written(directives: &str, act: impl FnOnce()) -> Vec<Json> {
-        #[derive(Clone, Default)]
-        struct Lines(Arc<Mutex<Vec<u8>>>);
-
-        impl Write for Lines {
-            fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-                self.0.lock().unwrap().write(line)
-            }
-
-            fn flush(&mut self) -> std::io::Result<()> {
-                Ok(())
-            }
-        }
-
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let subscriber = subscriber(LogFilter::with(directives), move || writer.clone());
-        tracing::subscriber::with_default(subscriber, act);
-        let bytes = lines.0.lock().unwrap().clone();
-        String::from_utf8(bytes)
-            .expect("JSON is UTF-8")
-            .lines()
-            .map(|line| serde_json::from_str(line).expect("a line is JSON"))
-            .collect()
-    }
 
     #[test]
     fn the_inventory_is_one_line_that_a_program_can_read() {

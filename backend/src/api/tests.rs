@@ -60,7 +60,7 @@ fn api() -> Api {
     let estate = reader.finish(|| estate.get()).expect("the base estate");
     let clients = Clients::connect(&estate, Arc::new(Unasked)).expect("the clients");
     let store = Store::new(clients.clone());
-    let sender = clients.bus().create_sender("todo-events");
+    let sender = clients.sender("todo-events");
     let (outbox, _) = Relay::new(store.clone(), sender);
     Api { store, outbox }
 }

@@ -2,6 +2,7 @@
 //! the list's count, which gives the event its place. All or nothing, and only if
 //! nobody else was there first: then everything is read and decided again.
 
+use platform::backoff::Backoff;
 use std::time::Duration;
 
 use azure_core::http::Etag;
@@ -12,7 +13,6 @@ use uuid::Uuid;
 
 use super::documents::{Document, LIST, Subject, outbox_document};
 use super::{Store, StoreError, Versioned, partition};
-use crate::backoff::Backoff;
 use crate::instant;
 use crate::todos::{Event, EventId, EventKind, List, ListId, Outcome};
 
@@ -129,6 +129,7 @@ fn event<T: Subject>(counted: &List, subject: &T, kind: EventKind) -> Event {
         subject: subject.id(),
         text: subject.text().to_owned(),
         at: instant::now(),
+        trace: None,
     }
 }
 

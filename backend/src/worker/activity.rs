@@ -1,7 +1,7 @@
 //! Events become activity: one entry for each, under the event's id, so that an
 //! event that comes twice has one.
 
-use super::queue::Handler;
+use super::delivery::Handler;
 use super::trouble::Trouble;
 use crate::messages;
 use crate::store::Store;

@@ -5,7 +5,7 @@ use azure_storage_blob::BlobContainerClient;
 use platform::azure::Clients;
 
 use super::contents;
-use super::queue::Handler;
+use super::delivery::Handler;
 use super::trouble::Trouble;
 use crate::messages;
 use crate::store::{Store, StoreError, Versioned};

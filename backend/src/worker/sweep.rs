@@ -18,10 +18,9 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::attachments::Inspector;
-use super::queue::pause;
 use super::trouble::Trouble;
-use crate::backoff::Backoff;
 use crate::instant;
+use crate::rounds::Rounds;
 use crate::todos::{AttachmentId, ListId};
 
 /// The most attachments of one round.
@@ -29,9 +28,6 @@ const MOST_PENDING: usize = 50;
 
 /// The most blobs of one round; the next goes on where it ended.
 const MOST_BLOBS: i32 = 100;
-
-/// The longest pause after rounds that failed.
-const LONGEST_PAUSE: Duration = Duration::from_mins(4);
 
 /// Takes care of what was left behind.
 pub(crate) struct Sweep {
@@ -45,43 +41,28 @@ pub(crate) struct Sweep {
 impl Sweep {
     /// Sweeps until the pod is asked to end.
     pub(crate) async fn run(self, shutdown: Shutdown) {
-        let mut backoff = Backoff::new(self.every, LONGEST_PAUSE.max(self.every));
-        let mut next = self.every;
+        let mut rounds = Rounds::new("sweeping", self.every);
         let mut marker = None;
-        loop {
-            pause(next, &shutdown).await;
-            if shutdown.is_requested() {
-                return;
+        while rounds.next(&shutdown).await {
+            tokio::select! {
+                () = shutdown.requested() => return,
+                outcome = self.round(&mut marker) => rounds.ended(outcome),
             }
-            next = match self.round(&mut marker, &shutdown).await {
-                Ok(()) => {
-                    backoff.reset();
-                    self.every
-                }
-                Err(trouble) => {
-                    let cause = error_chain(&trouble);
-                    tracing::warn!(cause, "a sweep was cut short");
-                    backoff.pause()
-                }
-            };
         }
     }
 
-    async fn round(&self, marker: &mut Option<String>, shutdown: &Shutdown) -> Result<(), Trouble> {
+    async fn round(&self, marker: &mut Option<String>) -> Result<(), Trouble> {
         let before = instant::now() - self.grace;
-        self.pending(before, shutdown).await?;
-        self.orphans(before, marker, shutdown).await
+        self.pending(before).await?;
+        self.orphans(before, marker).await
     }
 
     /// Looks at attachments that stayed pending: ready if their bytes are there,
     /// failed if not.
     // Identity worker, Cosmos DB Built-in Data Contributor on container todos.
-    async fn pending(&self, before: OffsetDateTime, shutdown: &Shutdown) -> Result<(), Trouble> {
+    async fn pending(&self, before: OffsetDateTime) -> Result<(), Trouble> {
         let store = &self.inspector.store;
         for attachment in store.pending_since_before(before, MOST_PENDING).await? {
-            if shutdown.is_requested() {
-                return Ok(());
-            }
             let Err(trouble) = self
                 .inspector
                 .inspect(&attachment.list, attachment.id)
@@ -108,13 +89,9 @@ impl Sweep {
         &self,
         before: OffsetDateTime,
         marker: &mut Option<String>,
-        shutdown: &Shutdown,
     ) -> Result<(), Trouble> {
         let (blobs, next) = self.page(marker.clone()).await?;
         for blob in blobs.into_iter().filter_map(Blob::of) {
-            if shutdown.is_requested() {
-                return Ok(());
-            }
             let Some((list, id)) = owner(&blob.name) else {
                 tracing::debug!(blob = blob.name, "not a name of ours: left alone");
                 continue;

@@ -4,17 +4,8 @@ use e2e::stack::{Options, Stack};
 use local_cloud::{EXCHANGE_AUDIENCE, TokenRequest};
 use serde_json::Value;
 
+use crate::api::token_of;
 use crate::person::start;
-
-fn token_of(service_account: &str, audience: &str) -> TokenRequest {
-    TokenRequest {
-        namespace: "todolist".to_owned(),
-        service_account: service_account.to_owned(),
-        audience: audience.to_owned(),
-        lifetime_seconds: 600,
-        age_seconds: 0,
-    }
-}
 
 async fn call(stack: &Stack, token: Option<&str>) -> (u16, String) {
     let address = stack.address("backend").expect("the backend serves");

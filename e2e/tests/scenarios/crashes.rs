@@ -37,7 +37,7 @@ async fn one_entry(stack: &Stack, person: &Person, title: &str) {
 /// Kills the worker when it is about to do this, lets the message's lock expire,
 /// and looks for the effect.
 async fn a_worker_killed_at(operation: &str, scope: &str) {
-    let mut stack = start(Options::default()).await;
+    let stack = start(Options::default()).await;
     let person = Person::at(&stack);
     let moment = hold(&stack, "worker", operation, scope).await;
 
@@ -69,7 +69,7 @@ async fn a_worker_killed_between_effect_and_settlement_does_not_do_it_twice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backend_killed_between_commit_and_send_loses_no_event() {
-    let mut stack = start(Options::default().with("backend", "RELAY_SWEEP_SECONDS", "1")).await;
+    let stack = start(Options::default().with("backend", "RELAY_SWEEP_SECONDS", "1")).await;
     let person = Person::at(&stack);
     let send = hold(&stack, "backend", "Send", "bus/queues/todo-events").await;
 
@@ -89,7 +89,7 @@ async fn a_frontend_killed_between_upload_and_send_loses_no_file() {
         .with("worker", "PENDING_GRACE_SECONDS", "1")
         .with("worker", "WORKER_SWEEP_SECONDS", "1")
         .with("backend", "RELAY_SWEEP_SECONDS", "1");
-    let mut stack = start(options).await;
+    let stack = start(options).await;
     let person = Person::at(&stack);
     person.add("Survive").await;
     let send = hold(&stack, "frontend", "Send", "bus/queues/attachment-jobs").await;

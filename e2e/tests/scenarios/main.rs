@@ -3,10 +3,15 @@
 
 #![cfg(test)]
 
+mod api;
 mod backend_calls;
+mod chaos;
 mod crashes;
 mod grants;
+mod load;
 mod outsider;
 mod person;
+mod records;
+mod replicas;
 mod story;
 mod up;

@@ -12,11 +12,13 @@ use fe2o3_amqp::sasl_profile::SaslProfile;
 use fe2o3_amqp::session::{Session, SessionHandle};
 use fe2o3_amqp::types::messaging::{ApplicationProperties, Body, Message, MessageId, Properties};
 use fe2o3_amqp::types::primitives::{SimpleValue, Value};
-use local_cloud::{EXCHANGE_AUDIENCE, TokenRequest};
+use local_cloud::EXCHANGE_AUDIENCE;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::api::token_of;
 
 const NAMESPACE: &str = "localbus.servicebus.windows.net";
 
@@ -43,37 +45,32 @@ pub(crate) fn http(stack: &Stack) -> reqwest::Client {
     client.build().expect("a client")
 }
 
+/// Exchanges a service-account token of the identity for an access token.
+pub(crate) async fn access_token(stack: &Stack, identity: &str, scope: &str) -> String {
+    let request = token_of(identity, EXCHANGE_AUDIENCE);
+    let assertion = stack.control().sign_token(&request).await.expect("signed");
+    let client_id = local_cloud::names::client_id(identity).to_string();
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", &client_id),
+        ("scope", scope),
+        (
+            "client_assertion_type",
+            "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        ),
+        ("client_assertion", &assertion),
+    ];
+    let tenant = &stack.endpoints().tenant_id;
+    let url = format!("https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token");
+    let answer = http(stack).post(url).form(&form).send().await;
+    let answer: serde_json::Value = answer.expect("an answer").json().await.expect("JSON");
+    answer["access_token"].as_str().expect("a token").to_owned()
+}
+
 impl Outsider {
     /// Exchanges a service-account token of the identity for a Service Bus token.
     pub(crate) async fn as_identity(stack: &Stack, identity: &str) -> Self {
-        let request = TokenRequest {
-            namespace: "todolist".to_owned(),
-            service_account: identity.to_owned(),
-            audience: EXCHANGE_AUDIENCE.to_owned(),
-            lifetime_seconds: 3600,
-            age_seconds: 0,
-        };
-        let assertion = stack.control().sign_token(&request).await.expect("signed");
-        let client_id = local_cloud::names::client_id(identity).to_string();
-        let form = [
-            ("grant_type", "client_credentials"),
-            ("client_id", &client_id),
-            ("scope", "https://servicebus.azure.net/.default"),
-            (
-                "client_assertion_type",
-                "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-            ),
-            ("client_assertion", &assertion),
-        ];
-        let tenant = &stack.endpoints().tenant_id;
-        let url = format!("https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token");
-        let answer = http(stack)
-            .post(url)
-            .form(&form)
-            .send()
-            .await
-            .expect("an answer");
-        let answer: serde_json::Value = answer.json().await.expect("JSON");
+        let scope = "https://servicebus.azure.net/.default";
         let ca = std::fs::read(stack.cloud_state().join("ca.pem")).expect("ca.pem");
         let mut roots = RootCertStore::empty();
         roots
@@ -83,7 +80,7 @@ impl Outsider {
             .with_root_certificates(roots)
             .with_no_client_auth();
         Self {
-            token: answer["access_token"].as_str().expect("a token").to_owned(),
+            token: access_token(stack, identity, scope).await,
             amqp: stack.endpoints().amqp[NAMESPACE].clone(),
             tls: TlsConnector::from(Arc::new(tls)),
         }

@@ -88,9 +88,12 @@ pub(crate) struct Page {
 
 impl Person {
     pub(crate) fn at(stack: &Stack) -> Self {
-        let address = stack
-            .address("frontend")
-            .expect("the frontend serves pages");
+        Self::at_pod(stack, "frontend")
+    }
+
+    /// At one of several pods of the frontend.
+    pub(crate) fn at_pod(stack: &Stack, pod: &str) -> Self {
+        let address = stack.address(pod).expect("the frontend serves pages");
         let client = reqwest::Client::builder()
             .no_proxy()
             .timeout(PATIENCE)

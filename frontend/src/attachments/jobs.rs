@@ -1,9 +1,9 @@
 //! Telling the worker that there is a file to read.
 
 use async_trait::async_trait;
-use platform::azure::AzureFailure;
+use platform::azure::{AzureFailure, QueueSender};
 use serde::Serialize;
-use service_bus::{ServiceBusMessage, ServiceBusSender};
+use service_bus::ServiceBusMessage;
 
 use crate::id::{Id, ListId};
 
@@ -48,13 +48,13 @@ pub(crate) trait Jobs: Send + Sync {
 /// Access: identity `frontend`, Azure Service Bus Data Sender on
 /// `bus/queues/attachment-jobs`.
 #[derive(Debug)]
-pub(crate) struct QueuedJobs(pub(crate) ServiceBusSender);
+pub(crate) struct QueuedJobs(pub(crate) QueueSender);
 
 #[async_trait]
 impl Jobs for QueuedJobs {
     async fn send(&self, job: Job<'_>) -> Result<(), AzureFailure> {
         self.0
-            .send_message(&job.message())
+            .send_message(job.message())
             .await
             .map_err(AzureFailure::service_bus)
     }

@@ -27,6 +27,19 @@ pub enum Service {
     ServiceBus,
 }
 
+impl Service {
+    /// The service's name in metrics.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::EntraId => "entra_id",
+            Self::KeyVault => "key_vault",
+            Self::CosmosDb => "cosmos_db",
+            Self::BlobStorage => "blob_storage",
+            Self::ServiceBus => "service_bus",
+        }
+    }
+}
+
 impl fmt::Display for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,16 +1,23 @@
-//! The Service Bus client, and what its errors mean: the one file that knows the
-//! shape of that crate.
+//! The Service Bus client, what is told of its sends, and what its errors mean:
+//! the one file that knows the shape of that crate.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use azure_core::credentials::TokenCredential;
 use service_bus::{
     RetryOptions, ServiceBusClient, ServiceBusClientOptions, ServiceBusError, ServiceBusErrorKind,
+    ServiceBusMessage, ServiceBusSender,
 };
+use tracing::Instrument as _;
 
+use super::calls::step_5;
 use super::failure::{AzureFailure, Service};
 use super::pipeline;
+use super::presented::Presented;
 use crate::estate::Bus;
+use crate::telemetry::context::{TRACEPARENT, current_traceparent};
+use crate::telemetry::dependency::{self, Kind, Outcome};
 
 /// The condition of a role that is missing.
 const UNAUTHORIZED: &str = "amqp:unauthorized-access";
@@ -31,6 +38,81 @@ pub(super) fn connect(
     };
     ServiceBusClient::new(&bus.namespace, Arc::clone(credential), options)
         .map_err(AzureFailure::service_bus)
+}
+
+/// Sends to one queue. Each send is a span, and its message carries that span as
+/// the property `traceparent`, so that its receiver continues the trace.
+#[derive(Debug)]
+pub struct QueueSender {
+    sender: ServiceBusSender,
+    presented: Presented,
+}
+
+impl QueueSender {
+    pub(super) fn new(sender: ServiceBusSender, presented: Presented) -> Self {
+        Self { sender, presented }
+    }
+
+    /// Sends a message, as [`ServiceBusSender::send_message`] does.
+    pub async fn send_message(
+        &self,
+        mut message: ServiceBusMessage,
+    ) -> Result<(), ServiceBusError> {
+        let Self { sender, presented } = self;
+        let sending = async {
+            if let Some(traceparent) = current_traceparent() {
+                let properties = &mut message.application_properties;
+                properties.insert(TRACEPARENT.to_owned(), traceparent);
+            }
+            let span = step_5(presented);
+            sender.send_message(&message).instrument(span).await
+        };
+        let operation = format!("send {}", sender.queue());
+        dependency::call_of(
+            Kind::Producer,
+            Service::ServiceBus.word(),
+            &operation,
+            sending,
+            outcome,
+        )
+        .await
+    }
+
+    /// The queue that messages are sent to.
+    pub fn queue(&self) -> &str {
+        self.sender.queue()
+    }
+
+    /// Opens the link without sending, as [`ServiceBusSender::open`] does.
+    pub async fn open(&self) -> Result<(), ServiceBusError> {
+        self.sender.open().await
+    }
+
+    /// Detaches the link. A later message opens another.
+    pub async fn close(&self) {
+        self.sender.close().await;
+    }
+}
+
+/// Tells of another operation on a queue than a send, for example
+/// `complete todo-events`.
+pub async fn queue_call<T>(
+    operation: &str,
+    work: impl Future<Output = Result<T, ServiceBusError>>,
+) -> Result<T, ServiceBusError> {
+    dependency::call(Service::ServiceBus.word(), operation, work, outcome).await
+}
+
+fn outcome<T>(result: &Result<T, ServiceBusError>) -> Outcome {
+    match result.as_ref().map_err(ServiceBusError::kind) {
+        Ok(_)
+        | Err(
+            ServiceBusErrorKind::MessageSizeExceeded { .. }
+            | ServiceBusErrorKind::MessageLockLost { .. },
+        ) => Outcome::Answered,
+        Err(ServiceBusErrorKind::Unauthorized { .. }) => Outcome::Refused,
+        Err(_) => Outcome::Failed,
+    }
 }
 
 impl AzureFailure {

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use azure_core::credentials::AccessToken;
 use azure_core::error::ErrorKind;
@@ -14,8 +14,9 @@ use azure_core::http::{Body, Context, Request};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::steps::Seen;
 use super::{NoToken, TokenView};
-use crate::telemetry::{error_chain, redact};
+use crate::telemetry::{error_chain, metrics, redact};
 
 /// How long a caller waits for a token at most: an exchange with its retries,
 /// and the exchanges of others that it queues behind.
@@ -65,9 +66,31 @@ pub enum ExchangeOutcome {
     },
 }
 
+impl ExchangeOutcome {
+    /// The access token, if it can be read, or why there is none.
+    fn token(&self) -> Result<Option<&TokenView>, &str> {
+        match self {
+            Self::Issued { token, .. } => Ok(token.as_ref()),
+            Self::Refused { code, error } => Err(code.as_deref().unwrap_or(error)),
+        }
+    }
+
+    /// The word in metrics.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Issued { .. } => "issued",
+            Self::Refused { code: Some(_), .. } => "refused",
+            Self::Refused { code: None, .. } => "failed",
+        }
+    }
+}
+
 /// The last exchange for each scope. A cheap handle.
-#[derive(Debug, Clone, Default)]
-pub(super) struct ExchangeLog(Arc<Mutex<State>>);
+#[derive(Debug, Clone)]
+pub(super) struct ExchangeLog {
+    client_id: Arc<str>,
+    state: Arc<Mutex<State>>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -78,12 +101,20 @@ struct State {
 
 #[derive(Debug)]
 struct Sent {
-    at: OffsetDateTime,
+    at: SystemTime,
     duration: Duration,
     assertion: Option<TokenView>,
 }
 
 impl ExchangeLog {
+    /// For the identity with this client id.
+    pub(super) fn new(client_id: String) -> Self {
+        Self {
+            client_id: client_id.into(),
+            state: Arc::default(),
+        }
+    }
+
     /// What goes into the credential's pipeline.
     pub(super) fn policy(&self) -> Arc<dyn Policy> {
         Arc::new(Stopwatch { log: self.clone() })
@@ -101,7 +132,7 @@ impl ExchangeLog {
         token: impl Future<Output = azure_core::Result<AccessToken>>,
     ) -> azure_core::Result<AccessToken> {
         let scope = scopes.join(" ");
-        let at = OffsetDateTime::now_utc();
+        let asked = SystemTime::now();
         let start = Instant::now();
         let result = match tokio::time::timeout(PATIENCE, token).await {
             Ok(result) => result,
@@ -114,17 +145,23 @@ impl ExchangeLog {
         let sent = match (sent, &result) {
             (Some(sent), _) => sent,
             (None, Err(_)) => Sent {
-                at,
+                at: asked,
                 duration: start.elapsed(),
                 assertion: None,
             },
             (None, Ok(_)) => return result,
         };
-        self.record(scope, sent, &result);
+        self.record(scope, asked, sent, &result);
         result
     }
 
-    fn record(&self, scope: String, sent: Sent, result: &azure_core::Result<AccessToken>) {
+    fn record(
+        &self,
+        scope: String,
+        asked: SystemTime,
+        sent: Sent,
+        result: &azure_core::Result<AccessToken>,
+    ) {
         let duration_ms = u64::try_from(sent.duration.as_millis()).unwrap_or(u64::MAX);
         let outcome = match result {
             Ok(token) => {
@@ -161,9 +198,23 @@ impl ExchangeLog {
                 }
             }
         };
+        let seen = Seen {
+            scope: &scope,
+            asked,
+            sent: sent.at,
+            answered_in: sent.duration,
+            over: SystemTime::now(),
+            assertion: sent.assertion.as_ref(),
+            client_id: &self.client_id,
+            outcome: outcome.token(),
+        };
+        seen.tell();
+        let resource = scope.trim_end_matches("/.default");
+        metrics::token_exchange(resource, outcome.word(), sent.duration);
+
         let exchange = Exchange {
             scope,
-            at: sent.at,
+            at: sent.at.into(),
             duration_ms,
             assertion: sent.assertion,
             outcome,
@@ -176,7 +227,7 @@ impl ExchangeLog {
 
     /// The lock is held for a few lines and never while waiting.
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -196,7 +247,7 @@ impl Policy for Stopwatch {
         next: &[Arc<dyn Policy>],
     ) -> PolicyResult {
         let (scope, assertion) = form_of(request);
-        let at = OffsetDateTime::now_utc();
+        let at = SystemTime::now();
         let start = Instant::now();
 
         let result = next[0].send(ctx, request, &next[1..]).await;
@@ -244,7 +295,7 @@ mod tests {
             state.sent.insert(
                 SCOPE.to_owned(),
                 Sent {
-                    at: OffsetDateTime::UNIX_EPOCH,
+                    at: SystemTime::UNIX_EPOCH,
                     duration: Duration::from_millis(31),
                     assertion: None,
                 },
@@ -254,7 +305,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_token_from_the_cache_is_no_exchange() {
-        let log = ExchangeLog::default();
+        let log = ExchangeLog::new("client".to_owned());
 
         log.observe(&[SCOPE], async { Ok(token()) })
             .await
@@ -265,7 +316,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_exchange_is_written_down_with_the_requests_own_duration() {
-        let log = ExchangeLog::default();
+        let log = ExchangeLog::new("client".to_owned());
 
         log.observe(&[SCOPE], async {
             sent(&log);
@@ -286,7 +337,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_keeps_entras_words_and_code() {
-        let log = ExchangeLog::default();
+        let log = ExchangeLog::new("client".to_owned());
 
         log.observe(&[SCOPE], async { Err(refused()) })
             .await
@@ -301,7 +352,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_for_a_token_without_end() {
-        let log = ExchangeLog::default();
+        let log = ExchangeLog::new("client".to_owned());
 
         let error = log
             .observe(&[SCOPE], std::future::pending())

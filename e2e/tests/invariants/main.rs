@@ -1,6 +1,10 @@
 //! What ARCHITECTURE.md promises about the tree itself: who depends on whom, and
 //! that manifests, access model and local cloud speak of the same things.
 
+#![cfg(test)]
+
+mod access_paths;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use e2e::manifests::{Manifests, default_directory};

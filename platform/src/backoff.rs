@@ -7,14 +7,15 @@ use uuid::Uuid;
 
 /// A row of pauses.
 #[derive(Debug, Clone)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     least: Duration,
     most: Duration,
     next: Duration,
 }
 
 impl Backoff {
-    pub(crate) fn new(least: Duration, most: Duration) -> Self {
+    /// From `least`, up to `most`.
+    pub fn new(least: Duration, most: Duration) -> Self {
         Self {
             least,
             most,
@@ -23,14 +24,14 @@ impl Backoff {
     }
 
     /// How long to wait now.
-    pub(crate) fn pause(&mut self) -> Duration {
+    pub fn pause(&mut self) -> Duration {
         let pause = self.next;
         self.next = (pause * 2).min(self.most);
         pause.mul_f64(0.5 + 0.5 * chance())
     }
 
     /// After a success, the pauses begin anew.
-    pub(crate) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.next = self.least;
     }
 }

@@ -1,0 +1,116 @@
+//! `docs/access-paths.md`: which function relies on which identity and role. It is
+//! made from a line above each function,
+//!
+//! ```text
+//! // Identity worker, Storage Blob Data Contributor on container attachments; then
+//! // Cosmos DB Built-in Data Contributor on container todos.
+//! // Identity frontend, call to backend.
+//! // No identity: it shows a file that is part of the program.
+//! ```
+//!
+//! which every handler of a route and every job has to have. To make it anew:
+//! `UPDATE_DOCS=1 cargo test -p e2e --test invariants access_paths`.
+
+mod check;
+mod document;
+mod note;
+mod source;
+
+use std::path::{Path, PathBuf};
+
+use platform::settings::Vars;
+use serde::Deserialize;
+
+use source::Source;
+
+/// Where the code of the workload is.
+const CRATES: [&str; 3] = ["backend/src", "frontend/src", "platform/src"];
+
+const DOCUMENT: &str = "docs/access-paths.md";
+
+/// What `infra/access.json` says of who may do what.
+#[derive(Debug, Deserialize)]
+struct Model {
+    grants: Vec<Grant>,
+    calls: Vec<Call>,
+}
+
+/// A role of an identity at a scope.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct Grant {
+    identity: String,
+    role: String,
+    scope: String,
+}
+
+/// A call between services, which is Kubernetes' trust.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct Call {
+    from: String,
+    to: String,
+    audience: String,
+}
+
+fn model() -> Model {
+    let text = std::fs::read_to_string(e2e::default_model()).expect("infra/access.json");
+    serde_json::from_str(&text).expect("grants and calls")
+}
+
+/// The code of the workload, without its tests.
+fn sources() -> Vec<Source> {
+    let repository = e2e::repository();
+    let mut files = Vec::new();
+    for directory in CRATES {
+        rust_files(&repository.join(directory), &mut files);
+    }
+    files.sort();
+    let sources = files.into_iter().map(|path| {
+        let text = std::fs::read_to_string(&path).expect("a readable file");
+        let file = path.strip_prefix(repository).expect("in the repository");
+        Source::read(&file.display().to_string(), &text)
+    });
+    sources.collect()
+}
+
+fn rust_files(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_stem().unwrap_or_default();
+        if name == "tests" || name == "testing" {
+            continue;
+        }
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_handler_and_job_says_on_which_grant_it_relies_and_every_grant_is_relied_on() {
+    let problems = check::problems(&sources(), &model());
+
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+#[test]
+fn the_document_of_access_paths_is_what_the_code_says() {
+    let made = document::markdown(&sources(), &model());
+    let file = e2e::repository().join(DOCUMENT);
+    if Vars::from_process().get("UPDATE_DOCS").is_some() {
+        std::fs::write(&file, &made).expect("written");
+    }
+
+    let kept = std::fs::read_to_string(&file).unwrap_or_default();
+    let differing = kept
+        .lines()
+        .zip(made.lines())
+        .find(|(kept, made)| kept != made);
+    assert!(
+        kept == made,
+        "{DOCUMENT} is not what the code says; it is made anew by \
+         `UPDATE_DOCS=1 cargo test -p e2e --test invariants access_paths`.\n\
+         the first line that differs (kept, made): {differing:#?}"
+    );
+}

@@ -1,0 +1,234 @@
+//! Code and access model against each other, in both directions.
+
+use super::Model;
+use super::note::Note;
+use super::source::{Function, Source};
+
+/// What is wrong, a sentence each.
+pub(super) fn problems(sources: &[Source], model: &Model) -> Vec<String> {
+    let mut problems = Vec::new();
+    for source in sources {
+        problems.extend(source.problems.iter().cloned());
+        problems.extend(without_a_line(source, sources));
+        for function in &source.functions {
+            problems.extend(not_granted(source, function, model));
+            problems.extend(undocumented(source, function));
+        }
+    }
+    problems.extend(not_relied_on(sources, model));
+    problems
+}
+
+/// Handlers and jobs that do not say what they rely on.
+fn without_a_line(source: &Source, sources: &[Source]) -> Vec<String> {
+    let silent = |file: &str, function: &Function, what: &str| {
+        function.note.is_none().then(|| {
+            format!(
+                "{file}: `{}` is {what} and says neither `// Identity ..` nor `// No identity: ..`",
+                function.full_name()
+            )
+        })
+    };
+    let jobs = source.functions.iter().filter(|function| function.is_job);
+    let mut problems: Vec<_> = jobs
+        .filter_map(|function| silent(&source.file, function, "a job"))
+        .collect();
+    for handler in &source.handlers {
+        match &find(handler, source, sources)[..] {
+            [(file, function)] => problems.extend(silent(file, function, "a handler")),
+            found => problems.push(format!(
+                "{}: the handler `{handler}` is {} functions; it has to be one that is found by \
+                 its module and name",
+                source.file,
+                found.len()
+            )),
+        }
+    }
+    problems
+}
+
+/// The functions that a path in a file may mean, each with its file.
+fn find<'s>(
+    handler: &str,
+    source: &'s Source,
+    sources: &'s [Source],
+) -> Vec<(&'s str, &'s Function)> {
+    let (module, name) = match handler.rsplit_once("::") {
+        Some((path, name)) => (path.rsplit("::").next(), name),
+        None => (None, handler),
+    };
+    let crate_of = |file: &str| file.split('/').next().map(str::to_owned);
+    let candidates = sources.iter().filter(|other| match module {
+        None => other.file == source.file,
+        Some(module) => {
+            crate_of(&other.file) == crate_of(&source.file)
+                && other.file.ends_with(&format!("/{module}.rs"))
+        }
+    });
+    let functions = candidates.flat_map(|source| {
+        let functions = source.functions.iter();
+        functions.map(|function| (source.file.as_str(), function))
+    });
+    functions
+        .filter(|(_, function)| function.of.is_none() && function.name == name)
+        .collect()
+}
+
+/// A function of the document has to say what it does.
+fn undocumented(source: &Source, function: &Function) -> Option<String> {
+    let told = matches!(function.note, Some(Note::Relies { .. })) && function.does.is_empty();
+    let name = function.full_name();
+    told.then(|| format!("{}: `{name}` does not say what it does", source.file))
+}
+
+/// What a function says to rely on, and nobody gave.
+fn not_granted(source: &Source, function: &Function, model: &Model) -> Vec<String> {
+    let Some(Note::Relies { identities, on }) = &function.note else {
+        return Vec::new();
+    };
+    let mut problems = Vec::new();
+    for identity in identities {
+        for reliance in on {
+            let given = reliance.grant(identity, model).is_some()
+                || reliance.call(identity, model).is_some();
+            if !given {
+                problems.push(format!(
+                    "{}: `{}` relies on {reliance:?} of `{identity}`, which infra/access.json \
+                     does not give",
+                    source.file,
+                    function.full_name()
+                ));
+            }
+        }
+    }
+    problems
+}
+
+/// What the model gives, and no function says to rely on.
+fn not_relied_on(sources: &[Source], model: &Model) -> Vec<String> {
+    let functions = sources.iter().flat_map(|source| &source.functions);
+    let reliances: Vec<_> = functions
+        .filter_map(|function| match &function.note {
+            Some(Note::Relies { identities, on }) => Some((identities, on)),
+            _ => None,
+        })
+        .flat_map(|(identities, on)| {
+            let of_each = identities.iter();
+            of_each.flat_map(move |identity| on.iter().map(move |reliance| (identity, reliance)))
+        })
+        .collect();
+    let grants = model.grants.iter().filter(|grant| {
+        let mut relied = reliances.iter();
+        !relied.any(|(identity, reliance)| reliance.grant(identity, model) == Some(grant))
+    });
+    let calls = model.calls.iter().filter(|call| {
+        let mut relied = reliances.iter();
+        !relied.any(|(identity, reliance)| reliance.call(identity, model) == Some(call))
+    });
+    let unused = "is in infra/access.json and no function relies on it";
+    grants
+        .map(|grant| format!("{grant:?} {unused}"))
+        .chain(calls.map(|call| format!("{call:?} {unused}")))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const API: &str = "\
+fn routes() { Router::new().route(\"/todos\", get(todos::show)) }
+";
+    const TODOS: &str = "\
+/// Shows.
+// Identity backend, Reader on container todos.
+pub(super) async fn show() {}
+";
+    const CLIENT: &str = "\
+/// Asks.
+// Identity frontend, call to backend.
+async fn ask() {}
+";
+
+    fn model() -> Model {
+        let scope = "cosmos/databases/todolist/containers/todos";
+        let model = json!({
+            "grants": [{ "identity": "backend", "role": "Reader", "scope": scope }],
+            "calls": [{ "from": "frontend", "to": "backend", "audience": "a" }],
+        });
+        serde_json::from_value(model).expect("a model")
+    }
+
+    /// The problems of a tree in which one text is replaced by another.
+    fn planted(from: &str, to: &str) -> String {
+        let changed = |text: &str| text.replace(from, to);
+        let sources = [
+            Source::read("backend/src/api.rs", &changed(API)),
+            Source::read("backend/src/api/todos.rs", &changed(TODOS)),
+            Source::read("frontend/src/backend.rs", &changed(CLIENT)),
+        ];
+        problems(&sources, &model()).join("\n")
+    }
+
+    #[test]
+    fn a_tree_that_agrees_with_the_model_has_no_problem() {
+        assert_eq!(planted("", ""), "");
+    }
+
+    #[test]
+    fn each_disagreement_between_code_and_model_is_a_problem() {
+        for (from, to, expected) in [
+            (
+                "Reader on",
+                "Writer on",
+                "which infra/access.json does not give",
+            ),
+            (
+                "container todos",
+                "container other",
+                "which infra/access.json does not give",
+            ),
+            (
+                "Identity backend",
+                "Identity worker",
+                "which infra/access.json does not give",
+            ),
+            (
+                "call to backend",
+                "call to worker",
+                "which infra/access.json does not give",
+            ),
+            (
+                "// Identity backend, Reader on container todos.",
+                "// No identity: it says so.",
+                "Grant { identity: \"backend\", role: \"Reader\"",
+            ),
+            (
+                "// Identity frontend, call to backend.",
+                "",
+                "Call { from: \"frontend\"",
+            ),
+            (
+                "// Identity backend, Reader on container todos.",
+                "",
+                "`show` is a handler and says neither",
+            ),
+            ("/// Shows.", "", "`show` does not say what it does"),
+            (
+                "todos::show",
+                "todos::shown",
+                "the handler `todos::shown` is 0 functions",
+            ),
+            (
+                "async fn ask() {}",
+                "async fn ask() {}\n\nimpl Handler for Recorder {\n    async fn handle() {}\n}",
+                "`Recorder::handle` is a job and says neither",
+            ),
+        ] {
+            let problems = planted(from, to);
+            assert!(problems.contains(expected), "{from} -> {to}: {problems:?}");
+        }
+    }
+}
