@@ -20,7 +20,6 @@ use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query};
 use axum::middleware::from_fn;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
-use http::HeaderMap;
 use http::request::Parts;
 use platform::access::Probe;
 use platform::telemetry;
@@ -60,10 +59,7 @@ pub(crate) struct Access {
 pub(crate) fn router(pages: Pages) -> Router {
     let mut router = Router::new()
         .route("/", get(home))
-        .route(
-            style::STYLE.path,
-            get(async |h: HeaderMap| style::STYLE.show(&h)),
-        )
+        .route("/style.css", get(style::style))
         .route("/lists/{list}", get(list::show))
         .route("/lists/{list}/todos", post(todo::add))
         .route("/lists/{list}/todos/{todo}/complete", post(todo::complete))
@@ -79,14 +75,8 @@ pub(crate) fn router(pages: Pages) -> Router {
     if pages.access.is_some() {
         router = router
             .route("/access", get(access::show).post(access::run))
-            .route(
-                style::ACCESS_STYLE.path,
-                get(async |h: HeaderMap| style::ACCESS_STYLE.show(&h)),
-            )
-            .route(
-                style::ACCESS_SCRIPT.path,
-                get(async |h: HeaderMap| style::ACCESS_SCRIPT.show(&h)),
-            );
+            .route("/access.css", get(style::access_style))
+            .route("/access.js", get(style::access_script));
     }
     router
         .fallback(async || Problem::not_found())

@@ -51,8 +51,8 @@ struct IdentityView {
     duration: Milliseconds,
 }
 
-/// Access: identity `frontend`, by the roles that the matrix shows; the backend,
-/// as this pod's service account, for the backend's own report.
+/// Shows how this pod came to its tokens, and what it and the backend may do.
+// Identity frontend, call to backend.
 pub(super) async fn show(
     State(pages): State<Pages>,
     Noticed(notice): Noticed,
@@ -72,8 +72,7 @@ pub(super) async fn show(
 }
 
 /// Tries everything again, here and at the backend.
-///
-/// Access: as [`show`].
+// Identity frontend, call to backend.
 pub(super) async fn run(State(pages): State<Pages>) -> Result<Redirect, Problem> {
     let access = pages.access.ok_or_else(Problem::not_found)?;
     let (own, backend) = tokio::join!(access.probe.run(), pages.backend.probe_access());

@@ -6,33 +6,45 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, StatusCode, header};
 
 /// A file that is part of this program.
-pub(super) struct Asset {
-    pub(super) path: &'static str,
+struct Asset {
     media_type: &'static str,
     content: &'static str,
 }
 
-pub(super) const STYLE: Asset = Asset {
-    path: "/style.css",
-    media_type: "text/css; charset=utf-8",
-    content: include_str!("../../assets/style.css"),
-};
+// No identity: it shows a file that is part of the program.
+pub(super) async fn style(headers: HeaderMap) -> Response {
+    let content = include_str!("../../assets/style.css");
+    Asset::style(content).show(&headers)
+}
 
-pub(super) const ACCESS_STYLE: Asset = Asset {
-    path: "/access.css",
-    media_type: "text/css; charset=utf-8",
-    content: include_str!("../../assets/access.css"),
-};
+// No identity: it shows a file that is part of the program.
+pub(super) async fn access_style(headers: HeaderMap) -> Response {
+    let content = include_str!("../../assets/access.css");
+    Asset::style(content).show(&headers)
+}
 
-pub(super) const ACCESS_SCRIPT: Asset = Asset {
-    path: "/access.js",
-    media_type: "text/javascript; charset=utf-8",
-    content: include_str!("../../assets/access.js"),
-};
+// No identity: it shows a file that is part of the program.
+pub(super) async fn access_script(headers: HeaderMap) -> Response {
+    let media_type = "text/javascript; charset=utf-8";
+    let content = include_str!("../../assets/access.js");
+    let asset = Asset {
+        media_type,
+        content,
+    };
+    asset.show(&headers)
+}
 
 impl Asset {
+    fn style(content: &'static str) -> Self {
+        let media_type = "text/css; charset=utf-8";
+        Self {
+            media_type,
+            content,
+        }
+    }
+
     /// Kept by the browser, which asks each time whether it is still the one.
-    pub(super) fn show(&self, headers: &HeaderMap) -> Response {
+    fn show(&self, headers: &HeaderMap) -> Response {
         let mut hasher = DefaultHasher::new();
         self.content.hash(&mut hasher);
         let etag = format!("\"{:016x}\"", hasher.finish());

@@ -358,7 +358,10 @@ mod tests {
         assert_eq!(steps[1].duration_ms, Some(31));
         assert_eq!(steps[4].summary, "LIST vault: 403 ForbiddenByRbac");
         assert_eq!(steps[4].at, Some(NOW));
-        assert_eq!(steps[4].values[0], ("action".to_owned(), json!("vault list")));
+        assert_eq!(
+            steps[4].values[0],
+            ("action".to_owned(), json!("vault list"))
+        );
     }
 
     #[tokio::test]
