@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod access_page;
 mod api;
 mod backend_calls;
 mod chaos;
