@@ -7,6 +7,7 @@ mod access_page;
 mod api;
 mod backend_calls;
 mod chaos;
+mod conventions;
 mod crashes;
 mod grants;
 mod load;
