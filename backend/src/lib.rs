@@ -21,6 +21,7 @@ mod instant;
 
 pub mod settings;
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -35,6 +36,7 @@ use platform::identity::WorkloadIdentity;
 use platform::pod::{self, EndsWith};
 use platform::server::{self, Shutdown};
 use platform::settings::Vars;
+use platform::signing::SigningKeys;
 use platform::telemetry::{self, Inventory};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -51,6 +53,9 @@ const LAST_EVENTS: Duration = Duration::from_secs(5);
 /// How long the worker may take to give back what it could not finish.
 const LAST_SETTLEMENTS: Duration = Duration::from_secs(10);
 
+/// What a link to a list is signed for.
+const SHARE_LINK: &str = "share-link";
+
 /// The to-do API and its worker. All settings are environment variables.
 #[derive(Debug, Parser)]
 #[command(name = "backend")]
@@ -65,6 +70,8 @@ enum Role {
     Api,
     /// Record events as activity, and process attachments.
     Worker,
+    /// Print the API's OpenAPI document, and end.
+    Openapi,
 }
 
 /// Runs the program: the arguments are those after its name. Ends with 0 in
@@ -78,6 +85,10 @@ pub fn main(args: impl IntoIterator<Item = String>, vars: &Vars, ends_with: Ends
     match role {
         Role::Api => pod::run("backend", vars, ends_with, ApiSettings::read, run_api),
         Role::Worker => pod::run("worker", vars, ends_with, WorkerSettings::read, run_worker),
+        Role::Openapi => match writeln!(std::io::stdout(), "{}", api::document()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
     }
 }
 
@@ -102,17 +113,25 @@ pub async fn run_api(settings: ApiSettings, shutdown: Shutdown) -> anyhow::Resul
 
     let store = Store::new(clients.clone());
     let verifier = CallerVerifier::new(settings.caller);
+    let secret = pod.estate.vault.share_link_key.clone();
+    let links = SigningKeys::new(clients.clone(), secret, SHARE_LINK);
     let readiness = Readiness::new(&shutdown);
-    let _waiting = readiness::of_api(&readiness, &store, &verifier);
+    let _waiting = readiness::of_api(&readiness, &store, &verifier, &links);
 
     let sender = clients.sender(&pod.estate.bus.todo_events);
     let (outbox, relay) = Relay::new(store.clone(), sender);
-    let api = api::router(Api { store, outbox }, verifier, probe.clone());
+    let api = Api {
+        store,
+        outbox,
+        links,
+        probe: probe.clone(),
+    };
+    let api = api::router(api, verifier);
     let work = async {
         let check = readiness.check("todo-events");
         let mut relaying = tokio::spawn(relay.run(check, settings.relay_sweep, shutdown.clone()));
         tokio::select! {
-            served = server::serve(listener, api, &shutdown, pod.drain) => served?,
+            () = server::serve(listener, api, &shutdown, pod.drain) => {}
             ended = &mut relaying => bail!("the relay ended by itself: {ended:?}"),
         }
         if timeout(LAST_EVENTS, relaying).await.is_err() {
@@ -126,7 +145,7 @@ pub async fn run_api(settings: ApiSettings, shutdown: Shutdown) -> anyhow::Resul
         health::management(readiness.clone(), probe),
         work,
     )
-    .await?
+    .await
 }
 
 /// Runs the worker until it is asked to end.
@@ -174,7 +193,7 @@ pub async fn run_worker(settings: WorkerSettings, shutdown: Shutdown) -> anyhow:
         Ok(())
     };
     let management_port = health::management(readiness.clone(), probe);
-    server::serve_while(management, management_port, work).await?
+    server::serve_while(management, management_port, work).await
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -198,7 +217,11 @@ mod tests {
 
     #[test]
     fn the_program_is_told_its_role() {
-        for (argument, role) in [("api", Role::Api), ("worker", Role::Worker)] {
+        for (argument, role) in [
+            ("api", Role::Api),
+            ("worker", Role::Worker),
+            ("openapi", Role::Openapi),
+        ] {
             let arguments = Arguments::try_parse_from(["backend", argument]).expect("a role");
             assert_eq!(arguments.role, role);
         }

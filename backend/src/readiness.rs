@@ -3,23 +3,36 @@
 use platform::caller::CallerVerifier;
 use platform::health::Readiness;
 use platform::readiness::until_ready;
+use platform::signing::SigningKeys;
 use tokio::task::JoinSet;
 
 use crate::store::Store;
 
-/// What the API waits for, besides its relay: the container of todos, and the keys
+/// What the API waits for, besides its relay: the container of todos, the list
+/// that everybody starts with, the key that links are signed with, and the keys
 /// that callers' tokens are checked with. Dropping what is returned ends the
 /// waiting.
 pub(crate) fn of_api(
     readiness: &Readiness,
     store: &Store,
     verifier: &CallerVerifier,
+    links: &SigningKeys,
 ) -> JoinSet<()> {
     let mut waiting = JoinSet::new();
-    let (check, store) = (readiness.check("cosmos/todos"), store.clone());
+    let (check, todos) = (readiness.check("cosmos/todos"), store.clone());
+    waiting.spawn(until_ready(check, move || {
+        let store = todos.clone();
+        async move { store.open().await }
+    }));
+    let (check, store) = (readiness.check("inbox"), store.clone());
     waiting.spawn(until_ready(check, move || {
         let store = store.clone();
-        async move { store.open().await }
+        async move { store.ensure_inbox().await }
+    }));
+    let (check, links) = (readiness.check("share-link-key"), links.clone());
+    waiting.spawn(until_ready(check, move || {
+        let links = links.clone();
+        async move { links.warm_up().await }
     }));
     let (check, verifier) = (readiness.check("cluster-issuer"), verifier.clone());
     waiting.spawn(until_ready(check, move || {

@@ -19,6 +19,7 @@ impl Recorder {
 }
 
 impl Handler for Recorder {
+    /// Records an event in the activity of its list.
     // Identity worker, Cosmos DB Built-in Data Contributor on container activity.
     async fn handle(&self, body: &[u8]) -> Result<(), Trouble> {
         let event = messages::read_event(body)?;

@@ -27,6 +27,8 @@ pub(super) struct DeadLetters {
 
 impl DeadLetters {
     /// Looks until the pod is asked to end.
+    // Identity worker, Azure Service Bus Data Receiver on queue todo-events.
+    // Identity worker, Azure Service Bus Data Receiver on queue attachment-jobs.
     pub(super) async fn run(self, shutdown: Shutdown) {
         let mut rounds = Rounds::new("looking at dead letters", self.every);
         let mut known = BTreeSet::new();
@@ -36,6 +38,7 @@ impl DeadLetters {
         self.receiver.close().await;
     }
 
+    /// Counts the dead letters, and tells those that were not there before.
     // Identity worker, Azure Service Bus Data Receiver on queue todo-events.
     // Identity worker, Azure Service Bus Data Receiver on queue attachment-jobs.
     async fn round(&self, known: &mut BTreeSet<i64>) -> Result<(), ServiceBusError> {

@@ -74,11 +74,12 @@ pub(super) trait Inbox: Send + Sync + 'static {
     fn close(&self) -> impl Future<Output = ()> + Send;
 }
 
-// Identity worker, Azure Service Bus Data Receiver on queue todo-events.
-// Identity worker, Azure Service Bus Data Receiver on queue attachment-jobs.
 impl Inbox for ServiceBusReceiver {
     type Receipt = ServiceBusReceivedMessage;
 
+    /// Receives messages, each with a lock.
+    // Identity worker, Azure Service Bus Data Receiver on queue todo-events.
+    // Identity worker, Azure Service Bus Data Receiver on queue attachment-jobs.
     async fn receive(
         &self,
         most: u32,

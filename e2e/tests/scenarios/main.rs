@@ -15,4 +15,5 @@ mod person;
 mod records;
 mod replicas;
 mod story;
+mod telemetry;
 mod up;
