@@ -3,6 +3,7 @@
 //! nobody else was there first: then everything is read and decided again.
 
 use platform::backoff::Backoff;
+use platform::telemetry::context::current_traceparent;
 use std::time::Duration;
 
 use azure_core::http::Etag;
@@ -269,7 +270,7 @@ fn event<T: Subject>(counted: &List, subject: &T, kind: EventKind) -> Event {
         subject: subject.subject(),
         text: subject.text().to_owned(),
         at: instant::now(),
-        trace: None,
+        trace: current_traceparent(),
     }
 }
 
