@@ -179,6 +179,8 @@ pub async fn run_worker(settings: WorkerSettings, shutdown: Shutdown) -> anyhow:
         };
         let mut tasks = worker::start(work, (&clients, &store), (&readiness, &shutdown));
         tokio::select! {
+            // First, because then tasks may end by themselves.
+            biased;
             () = shutdown.requested() => {}
             ended = tasks.join_next() => bail!("a task of the worker ended by itself: {ended:?}"),
         }

@@ -12,6 +12,7 @@ mod activity;
 mod catalogue;
 mod documents;
 mod error;
+mod leftovers;
 mod outbox;
 mod pages;
 mod place;

@@ -6,15 +6,16 @@
 //! crash: a message is settled only after its effect, and every effect is one
 //! that can be repeated.
 
-mod activity;
 mod attachments;
 mod contents;
 mod dead_letters;
 mod delivery;
 mod detection;
+mod events;
 mod inbox;
 mod lock;
 mod queue;
+mod removal;
 mod sweep;
 mod trouble;
 
@@ -27,10 +28,10 @@ use service_bus::{ServiceBusReceiver, ServiceBusReceiverOptions, SubQueue};
 use tokio::task::JoinSet;
 
 use crate::store::Store;
-use activity::Recorder;
 use attachments::Inspector;
 use dead_letters::DeadLetters;
 use delivery::Handler;
+use events::Follower;
 use queue::Consumer;
 use sweep::Sweep;
 
@@ -61,7 +62,7 @@ pub(crate) fn start(
         work,
         clients,
         &bus.todo_events,
-        Recorder::new(store.clone()),
+        Follower::new(store.clone(), clients),
     );
     let jobs = consumer(work, clients, &bus.attachment_jobs, inspector());
     let sweep = Sweep {

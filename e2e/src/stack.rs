@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,8 +30,10 @@ const START_ORDER: [&str; 3] = ["backend", "worker", "frontend"];
 const STOP_ORDER: [&str; 3] = ["worker", "backend", "frontend"];
 
 /// What a stack is started with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
+    /// The kustomization that is applied.
+    pub manifests: PathBuf,
     /// The access model; the repository's own by default.
     pub model: Option<PathBuf>,
     /// The port of the frontend's pages on loopback; any by default.
@@ -42,7 +45,27 @@ pub struct Options {
     pub replicas: BTreeMap<String, usize>,
 }
 
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            manifests: crate::manifests::default_directory(),
+            model: None,
+            port: 0,
+            overrides: BTreeMap::new(),
+            replicas: BTreeMap::new(),
+        }
+    }
+}
+
 impl Options {
+    /// The base alone, without the component that shows who may do what.
+    pub fn base() -> Self {
+        Self {
+            manifests: crate::manifests::base_directory(),
+            ..Self::default()
+        }
+    }
+
     /// Sets a variable of a Deployment's pods.
     #[must_use]
     pub fn with(mut self, deployment: &str, name: &str, value: &str) -> Self {
@@ -130,7 +153,7 @@ impl Stack {
 
     async fn start_cloud(options: Options, tell: &impl Fn(Event)) -> Result<Self> {
         let began = Instant::now();
-        let manifests = Manifests::load(&crate::manifests::default_directory())?;
+        let manifests = Manifests::load(&options.manifests)?;
         let directory = tempfile::Builder::new().prefix("todolist-").tempdir()?;
         let state = directory.path().join("cloud");
         let model = options.model.clone().unwrap_or_else(crate::default_model);
@@ -268,7 +291,12 @@ impl Stack {
         self.pod(name)?.kill().await
     }
 
-    /// Starts a killed pod again, on the same ports, and waits until it is ready.
+    /// Asks a pod to end, as the kubelet does with SIGTERM, and says how it ended.
+    pub async fn end_pod(&self, name: &str) -> Result<ExitStatus> {
+        self.pod(name)?.stop(Duration::from_secs(40)).await
+    }
+
+    /// Starts a pod that has ended again, on the same ports, and waits until it is ready.
     pub async fn restart_pod(&self, name: &str) -> Result<()> {
         self.pod(name)?.restart().await?;
         self.wait_until_ready(name).await
@@ -306,7 +334,7 @@ impl Stack {
         for deployment in STOP_ORDER {
             for name in self.options.pods(deployment) {
                 if let Some(pod) = self.pods.remove(&name) {
-                    pod.stop(Duration::from_secs(30)).await?;
+                    let _ended = pod.stop(Duration::from_secs(30)).await?;
                     tell(&name);
                 }
             }
@@ -360,6 +388,11 @@ impl Stack {
         let pod = self.pod(name)?;
         pod.listen()
             .with_context(|| format!("{name} serves nothing"))
+    }
+
+    /// The address of something on a pod's management port, such as `readyz`.
+    pub fn management_url(&self, name: &str, path: &str) -> Result<String> {
+        Ok(self.pod(name)?.management_url(path))
     }
 
     /// The number of a pod's process.

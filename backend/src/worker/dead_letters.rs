@@ -33,14 +33,14 @@ impl DeadLetters {
         let mut rounds = Rounds::new("looking at dead letters", self.every);
         let mut known = BTreeSet::new();
         while rounds.next(&shutdown).await {
-            rounds.ended(self.round(&mut known).await);
+            tokio::select! {
+                () = shutdown.requested() => break,
+                outcome = self.round(&mut known) => rounds.ended(outcome),
+            }
         }
         self.receiver.close().await;
     }
 
-    /// Counts the dead letters, and tells those that were not there before.
-    // Identity worker, Azure Service Bus Data Receiver on queue todo-events.
-    // Identity worker, Azure Service Bus Data Receiver on queue attachment-jobs.
     async fn round(&self, known: &mut BTreeSet<i64>) -> Result<(), ServiceBusError> {
         let letters = self.receiver.peek_messages(MOST, 0).await?;
         metrics::dead_letters(&self.queue, letters.len());

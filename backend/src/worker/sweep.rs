@@ -2,7 +2,9 @@
 //! pending, because their job was never sent, and blobs without metadata.
 //!
 //! Each round is bounded. When a dependency is down the round ends there, and
-//! the next one comes later each time.
+//! the next one comes later each time. Any number of replicas may sweep: their
+//! rounds begin at different moments, each looks again at what it found before
+//! it does anything, and what two of them do at once has the effect of one.
 
 use std::time::Duration;
 
@@ -83,8 +85,8 @@ impl Sweep {
         Ok(())
     }
 
-    /// Removes blobs that no metadata knows. Metadata comes first and is never
-    /// removed, so that a blob without is one that nobody can reach.
+    /// Removes blobs that no metadata knows. Metadata comes first and goes last, so
+    /// that a blob without is one that nobody can reach.
     // Identity worker, Storage Blob Data Contributor on container attachments.
     // Identity worker, Cosmos DB Built-in Data Contributor on container todos.
     async fn orphans(

@@ -3,9 +3,11 @@
 
 #![cfg(test)]
 
+mod access_page;
 mod api;
 mod backend_calls;
 mod chaos;
+mod conventions;
 mod crashes;
 mod grants;
 mod load;
@@ -16,3 +18,4 @@ mod replicas;
 mod story;
 mod telemetry;
 mod up;
+mod worker;

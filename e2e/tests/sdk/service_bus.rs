@@ -59,7 +59,6 @@ fn receiver(client: &ServiceBusClient, queue: &str) -> ServiceBusReceiver {
 fn dead_letters(client: &ServiceBusClient, queue: &str) -> ServiceBusReceiver {
     let options = ServiceBusReceiverOptions {
         sub_queue: SubQueue::DeadLetter,
-        ..ServiceBusReceiverOptions::default()
     };
     client.create_receiver(queue, options)
 }
