@@ -116,7 +116,7 @@ pub async fn run_api(settings: ApiSettings, shutdown: Shutdown) -> anyhow::Resul
     let secret = pod.estate.vault.share_link_key.clone();
     let links = SigningKeys::new(clients.clone(), secret, SHARE_LINK);
     let readiness = Readiness::new(&shutdown);
-    let _waiting = readiness::of_api(&readiness, (&store, &verifier, &links));
+    let _waiting = readiness::of_api(&readiness, &store, &verifier, &links);
 
     let sender = clients.sender(&pod.estate.bus.todo_events);
     let (outbox, relay) = Relay::new(store.clone(), sender);
@@ -131,7 +131,7 @@ pub async fn run_api(settings: ApiSettings, shutdown: Shutdown) -> anyhow::Resul
         let check = readiness.check("todo-events");
         let mut relaying = tokio::spawn(relay.run(check, settings.relay_sweep, shutdown.clone()));
         tokio::select! {
-            served = server::serve(listener, api, &shutdown, pod.drain) => served?,
+            () = server::serve(listener, api, &shutdown, pod.drain) => {}
             ended = &mut relaying => bail!("the relay ended by itself: {ended:?}"),
         }
         if timeout(LAST_EVENTS, relaying).await.is_err() {
@@ -145,7 +145,7 @@ pub async fn run_api(settings: ApiSettings, shutdown: Shutdown) -> anyhow::Resul
         health::management(readiness.clone(), probe),
         work,
     )
-    .await?
+    .await
 }
 
 /// Runs the worker until it is asked to end.
@@ -195,7 +195,7 @@ pub async fn run_worker(settings: WorkerSettings, shutdown: Shutdown) -> anyhow:
         Ok(())
     };
     let management_port = health::management(readiness.clone(), probe);
-    server::serve_while(management, management_port, work).await?
+    server::serve_while(management, management_port, work).await
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {

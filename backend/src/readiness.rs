@@ -8,12 +8,14 @@ use tokio::task::JoinSet;
 
 use crate::store::Store;
 
-/// What the API waits for, besides its relay: the container of todos, the list
-/// that everybody starts with, the keys that callers' tokens are checked with, and
-/// the key that links are signed with. Dropping what is returned ends the waiting.
+/// What the API waits for, besides its relay: the container of todos, the list that
+/// everybody starts with, the keys that callers' tokens are checked with, and the
+/// key that links are signed with. Dropping what is returned ends the waiting.
 pub(crate) fn of_api(
     readiness: &Readiness,
-    (store, verifier, links): (&Store, &CallerVerifier, &SigningKeys),
+    store: &Store,
+    verifier: &CallerVerifier,
+    links: &SigningKeys,
 ) -> JoinSet<()> {
     let mut waiting = JoinSet::new();
     let (check, todos) = (readiness.check("cosmos/todos"), store.clone());

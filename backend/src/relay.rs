@@ -93,8 +93,8 @@ impl Relay {
     /// Relays until the pod is asked to end, and then until every handle of the
     /// outbox is gone and what was handed over is sent. The check is ready once
     /// the sender's link stands.
-    // Identity backend, Cosmos DB Built-in Data Contributor on container todos; then
-    // Azure Service Bus Data Sender on queue todo-events.
+    // Identity backend, Azure Service Bus Data Sender on queue todo-events.
+    // Identity backend, Cosmos DB Built-in Data Contributor on container todos.
     pub(crate) async fn run(self, check: Check, sweep_every: Duration, shutdown: Shutdown) {
         let Self {
             store,

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -27,21 +28,11 @@ pub(crate) struct RunningPod {
     listen: Option<SocketAddr>,
     management: SocketAddr,
     started: Instant,
-    /// Held for a line.
-    last_start: std::sync::Mutex<Start>,
+    restarts: AtomicU32,
+    /// Microseconds from its last start until its ports were open.
+    listened_after: AtomicU64,
     /// Held while it starts or ends, so that nobody meets half a process.
     process: Mutex<Process>,
-}
-
-/// A start of a pod's process.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Start {
-    /// The process' number.
-    pub(crate) pid: u32,
-    /// How long it took until it had opened its ports.
-    pub(crate) listened_after: Duration,
-    /// How many starts there were before.
-    pub(crate) before: u32,
 }
 
 impl RunningPod {
@@ -49,13 +40,8 @@ impl RunningPod {
     pub(crate) async fn launch(mut program: Program, logs: PathBuf) -> Result<Self> {
         let started = Instant::now();
         let mut process = Process::start(program.clone(), &logs).await?;
-        let pid = process.pid().unwrap_or_default();
         let (listen, management) = addresses(&mut process).await?;
-        let first = Start {
-            pid,
-            listened_after: started.elapsed(),
-            before: 0,
-        };
+        let listened_after = micros(started.elapsed());
         for (variable, bound) in [("LISTEN", listen), ("MANAGEMENT_LISTEN", Some(management))] {
             if let (Some(value), Some(bound)) = (program.environment.get_mut(variable), bound) {
                 *value = SocketAddr::from((Ipv4Addr::LOCALHOST, bound.port())).to_string();
@@ -67,7 +53,8 @@ impl RunningPod {
             listen,
             management,
             started,
-            last_start: std::sync::Mutex::new(first),
+            restarts: AtomicU32::new(0),
+            listened_after: AtomicU64::new(listened_after),
             process: Mutex::new(process),
         })
     }
@@ -82,9 +69,19 @@ impl RunningPod {
         format!("http://{}/{page}", self.management)
     }
 
-    /// How it was started last.
-    pub(crate) fn last_start(&self) -> Start {
-        *self.last_start.lock().expect("nothing panics under it")
+    /// How often it was started again.
+    pub(crate) fn restarts(&self) -> u32 {
+        self.restarts.load(Ordering::Relaxed)
+    }
+
+    /// How long it took from its last start until its ports were open.
+    pub(crate) fn listened_after(&self) -> Duration {
+        Duration::from_micros(self.listened_after.load(Ordering::Relaxed))
+    }
+
+    /// The number of its process, while there is one.
+    pub(crate) async fn pid(&self) -> Option<u32> {
+        self.process.lock().await.pid()
     }
 
     /// Waits until its readiness probe succeeds; returns how long that took from
@@ -131,14 +128,10 @@ impl RunningPod {
         }
         let started = Instant::now();
         *process = Process::start(self.program.clone(), &self.logs).await?;
-        let pid = process.pid().unwrap_or_default();
+        self.restarts.fetch_add(1, Ordering::Relaxed);
         addresses(&mut process).await?;
-        let start = Start {
-            pid,
-            listened_after: started.elapsed(),
-            before: self.last_start().before + 1,
-        };
-        *self.last_start.lock().expect("nothing panics under it") = start;
+        let listened_after = micros(started.elapsed());
+        self.listened_after.store(listened_after, Ordering::Relaxed);
         Ok(())
     }
 
@@ -158,6 +151,10 @@ impl RunningPod {
     pub(crate) async fn stop(&self, grace: Duration) -> Result<ExitStatus> {
         self.process.lock().await.stop(grace).await
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Where a process serves, if it serves, and its management port: as it says in

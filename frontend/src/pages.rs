@@ -59,7 +59,7 @@ pub(crate) struct Access {
 pub(crate) fn router(pages: Pages) -> Router {
     let mut router = Router::new()
         .route("/", get(home))
-        .route(style::PATH, get(style::show))
+        .route("/style.css", get(style::style))
         .route("/lists/{list}", get(list::show))
         .route("/lists/{list}/todos", post(todo::add))
         .route("/lists/{list}/todos/{todo}/complete", post(todo::complete))
@@ -73,7 +73,10 @@ pub(crate) fn router(pages: Pages) -> Router {
             get(attachment::download),
         );
     if pages.access.is_some() {
-        router = router.route("/access", get(access::show).post(access::run));
+        router = router
+            .route("/access", get(access::show).post(access::run))
+            .route("/access.css", get(style::access_style))
+            .route("/access.js", get(style::access_script));
     }
     router
         .fallback(async || Problem::not_found())

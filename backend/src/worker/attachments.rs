@@ -27,8 +27,8 @@ impl Inspector {
 
     /// Looks at an attachment, unless that has been done. It is ready when its
     /// bytes are there and failed when they are not.
-    // Identity worker, Storage Blob Data Contributor on container attachments; then
-    // Cosmos DB Built-in Data Contributor on container todos.
+    // Identity worker, Storage Blob Data Contributor on container attachments.
+    // Identity worker, Cosmos DB Built-in Data Contributor on container todos.
     pub(super) async fn inspect(&self, list: &ListId, id: AttachmentId) -> Result<(), Trouble> {
         let Some(attachment) = self.store.attachment(list, id).await? else {
             // It went with its todo. Should a replica of the store be behind: the
@@ -62,8 +62,9 @@ impl Inspector {
 }
 
 impl Handler for Inspector {
-    // Identity worker, Storage Blob Data Contributor on container attachments; then
-    // Cosmos DB Built-in Data Contributor on container todos.
+    /// Does a job: looks at the attachment that it names.
+    // Identity worker, Storage Blob Data Contributor on container attachments.
+    // Identity worker, Cosmos DB Built-in Data Contributor on container todos.
     async fn handle(&self, body: &[u8]) -> Result<(), Trouble> {
         let job = messages::read_job(body)?;
         self.inspect(&job.list, job.attachment).await

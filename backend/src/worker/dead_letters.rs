@@ -27,7 +27,8 @@ pub(super) struct DeadLetters {
 
 impl DeadLetters {
     /// Looks until the pod is asked to end.
-    // Identity worker, Azure Service Bus Data Receiver on queues todo-events and attachment-jobs.
+    // Identity worker, Azure Service Bus Data Receiver on queue todo-events.
+    // Identity worker, Azure Service Bus Data Receiver on queue attachment-jobs.
     pub(super) async fn run(self, shutdown: Shutdown) {
         let mut rounds = Rounds::new("looking at dead letters", self.every);
         let mut known = BTreeSet::new();

@@ -77,6 +77,9 @@ pub(super) trait Inbox: Send + Sync + 'static {
 impl Inbox for ServiceBusReceiver {
     type Receipt = ServiceBusReceivedMessage;
 
+    /// Receives messages, each with a lock.
+    // Identity worker, Azure Service Bus Data Receiver on queue todo-events.
+    // Identity worker, Azure Service Bus Data Receiver on queue attachment-jobs.
     async fn receive(
         &self,
         most: u32,

@@ -39,7 +39,8 @@ pub(super) struct Consumer<I, H> {
 impl<I: Inbox, H: Handler> Consumer<I, H> {
     /// Handles messages until the pod is asked to end: then takes no more, and
     /// lets those in hand end. The check is ready once the link stands.
-    // Identity worker, Azure Service Bus Data Receiver on queues todo-events and attachment-jobs.
+    // Identity worker, Azure Service Bus Data Receiver on queue todo-events.
+    // Identity worker, Azure Service Bus Data Receiver on queue attachment-jobs.
     pub(super) async fn run(self, check: Check, shutdown: Shutdown) {
         let consumer = Arc::new(self);
         let mut in_hand = JoinSet::new();

@@ -42,8 +42,8 @@ pub(crate) struct Sweep {
 
 impl Sweep {
     /// Sweeps until the pod is asked to end.
-    // Identity worker, Cosmos DB Built-in Data Contributor on container todos; then
-    // Storage Blob Data Contributor on container attachments.
+    // Identity worker, Storage Blob Data Contributor on container attachments.
+    // Identity worker, Cosmos DB Built-in Data Contributor on container todos.
     pub(crate) async fn run(self, shutdown: Shutdown) {
         let mut rounds = Rounds::new("sweeping", self.every);
         let mut marker = None;
@@ -87,8 +87,8 @@ impl Sweep {
 
     /// Removes blobs that no metadata knows. Metadata comes first and goes last, so
     /// that a blob without is one that nobody can reach.
-    // Identity worker, Storage Blob Data Contributor on container attachments; then
-    // Cosmos DB Built-in Data Contributor on container todos.
+    // Identity worker, Storage Blob Data Contributor on container attachments.
+    // Identity worker, Cosmos DB Built-in Data Contributor on container todos.
     async fn orphans(
         &self,
         before: OffsetDateTime,

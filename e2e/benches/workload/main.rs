@@ -55,11 +55,11 @@ fn main() -> ExitCode {
 
 async fn measure(write: bool) -> Result<()> {
     let options = Options::default().with("frontend", "UPLOAD_LIMIT_BYTES", UPLOAD_LIMIT);
-    let mut stack = Stack::start(options, |_| {}).await?;
+    let stack = Stack::start(options, |_| {}).await?;
     let mut rows: Vec<Row> = Vec::new();
     // In this order: what is idle has done nothing yet.
     eprintln!("start and idle memory ...");
-    rows.extend(start::measure(&mut stack).await?);
+    rows.extend(start::measure(&stack).await?);
     eprintln!("reading a todo, beside the bare SDK ...");
     rows.push(reading::measure(&stack).await?);
     eprintln!("the list page of 50 todos ...");

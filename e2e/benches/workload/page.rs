@@ -22,8 +22,8 @@ pub(crate) async fn measure(stack: &Stack) -> Result<Row> {
     let shown = html.matches("The thing number ").count();
     ensure!(shown >= TODOS, "the page shows {shown} todos");
 
-    let frontend = Pid::of_pod(stack.pid("frontend")?)?;
-    let backend = Pid::of_pod(stack.pid("backend")?)?;
+    let frontend = Pid::of_pod(stack.pid("frontend").await?)?;
+    let backend = Pid::of_pod(stack.pid("backend").await?)?;
     let before = (frontend.cpu()?, backend.cpu()?);
     for _ in 0..VIEWS {
         visitor.open(&list).await?;

@@ -13,7 +13,7 @@ const SERVICES: [&str; 3] = ["frontend", "backend", "worker"];
 /// Starts of each service.
 const STARTS: usize = 5;
 
-pub(crate) async fn measure(stack: &mut Stack) -> Result<Vec<Row>> {
+pub(crate) async fn measure(stack: &Stack) -> Result<Vec<Row>> {
     let mut slowest = [Duration::ZERO; SERVICES.len()];
     for _ in 0..STARTS {
         for (name, slowest) in SERVICES.iter().zip(&mut slowest) {
@@ -32,7 +32,7 @@ pub(crate) async fn measure(stack: &mut Stack) -> Result<Vec<Row>> {
             wanted: "within 100 ms",
             met: slowest <= Duration::from_millis(100),
         });
-        let resident = Pid::of_pod(stack.pid(name)?)?.resident()?;
+        let resident = Pid::of_pod(stack.pid(name).await?)?.resident()?;
         rows.push(Row {
             what: format!("`{name}` idles"),
             measured: format!("{:.1} MB", megabytes(resident)),

@@ -32,7 +32,7 @@ pub(crate) async fn measure(stack: &Stack) -> Result<Row> {
         body = body.text(name, value);
     }
 
-    let frontend = Pid::of_pod(stack.pid("frontend")?)?;
+    let frontend = Pid::of_pod(stack.pid("frontend").await?)?;
     let before = frontend.resident()?;
     frontend.forget_peak()?;
     let body = body.part("file", file);

@@ -3,9 +3,11 @@
 
 #![cfg(test)]
 
+mod access_page;
 mod api;
 mod backend_calls;
 mod chaos;
+mod conventions;
 mod crashes;
 mod grants;
 mod load;
@@ -14,5 +16,6 @@ mod person;
 mod records;
 mod replicas;
 mod story;
+mod telemetry;
 mod up;
 mod worker;

@@ -1,0 +1,42 @@
+//! axe-core, which judges a page against the rules of WCAG 2.2, levels A and AA,
+//! and against good practice.
+//!
+//! Deque, *axe-core API documentation*.
+
+use serde_json::Value;
+
+use crate::visit::Visit;
+use crate::window::{Look, Window};
+
+/// Runs in the page: what is wrong, and how many rules found nothing wrong. A
+/// contrast that axe-core cannot tell counts as too little.
+const JUDGE: &str = "axe.run(document, {
+    runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+}).then(found => ({
+    passed: found.passes.length,
+    wrong: [
+        ...found.violations,
+        ...found.incomplete.filter(rule => rule.id === 'color-contrast'),
+    ].flatMap(rule => rule.nodes.map(node =>
+        `${rule.id} (${rule.impact}): ${rule.help}: ${node.html}: ${node.failureSummary}`)),
+}))";
+
+/// Fewer rules than this apply to no page of ours.
+const LEAST_RULES: u64 = 15;
+
+/// Looks at a page on every kind of screen, and finds nothing wrong.
+pub(crate) async fn approves(visit: &Visit<'_>, window: &Window) {
+    for look in Look::ALL {
+        window.looks(look).await;
+        window.evaluate(&format!("{};0", visit.axe())).await;
+        let found = window.evaluate(JUDGE).await;
+        let (passed, wrong) = (found["passed"].as_u64(), &found["wrong"]);
+        assert!(
+            passed >= Some(LEAST_RULES) && *wrong == Value::Array(Vec::new()),
+            "{} ({}): {passed:?} rules passed, these did not: {wrong:#}\n{}",
+            window.name(),
+            look.name,
+            window.story().await
+        );
+    }
+}

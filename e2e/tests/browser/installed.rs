@@ -1,0 +1,41 @@
+//! What the scenarios need beyond what Cargo brings: Chromium, and axe-core from
+//! npm. Without them they are ignored, and say so; with `E2E_STRICT=1` they fail.
+
+use std::path::PathBuf;
+
+use chromiumoxide::detection::{DetectionOptions, default_executable};
+use platform::settings::Vars;
+
+const NO_CHROMIUM: &str =
+    "needs Chromium: apt-get install chromium, or name its executable in CHROME";
+const NO_AXE: &str = "needs axe-core: npm ci --prefix e2e/browser";
+
+/// What was found on this machine.
+pub(crate) struct Installed {
+    /// Chromium's executable.
+    pub(crate) chromium: Option<PathBuf>,
+    /// axe-core's script.
+    pub(crate) axe: Option<String>,
+    /// Whether everything has to be there.
+    pub(crate) is_strict: bool,
+}
+
+impl Installed {
+    pub(crate) fn find() -> Self {
+        let axe = e2e::repository().join("e2e/browser/node_modules/axe-core/axe.min.js");
+        Self {
+            chromium: default_executable(DetectionOptions::default()).ok(),
+            axe: std::fs::read_to_string(axe).ok(),
+            is_strict: Vars::from_process().get("E2E_STRICT").as_deref() == Some("1"),
+        }
+    }
+
+    /// What is missing, and how it is installed.
+    pub(crate) fn missing(&self, needs_axe: bool) -> Option<&'static str> {
+        match (&self.chromium, &self.axe) {
+            (None, _) => Some(NO_CHROMIUM),
+            (_, None) if needs_axe => Some(NO_AXE),
+            _ => None,
+        }
+    }
+}

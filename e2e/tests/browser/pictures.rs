@@ -1,0 +1,78 @@
+//! The pictures of `docs/images`: every page on every kind of screen, always with
+//! the same content.
+
+use crate::files::Document;
+use crate::outline::{button, field, heading, item, words};
+use crate::scenario::{Scenario, scenarios};
+use crate::steps::{activity, add, attach, make_a_list, open_todo};
+use crate::visit::Visit;
+use crate::window::{Look, Window};
+
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    scenarios![of_every_page]
+}
+
+async fn of_every_page(visit: &Visit<'_>) {
+    let ada = visit.person("Ada").await;
+    let window = ada.opens("/").await;
+    for list in ["Summer party", "Moving house"] {
+        make_a_list(&window, list).await;
+        window.open("/").await;
+    }
+    taken(&window, "lists").await;
+
+    make_a_list(&window, "Workshop").await;
+    for title in [
+        "Hand in the report",
+        "Take a grant away and watch its path close",
+        "Read the five steps on the Access page",
+    ] {
+        add(&window, title).await;
+    }
+    window.press(&button("Complete Hand in the report")).await;
+    let list = window.url().await;
+    let report = Document::new("report.pdf", b"%PDF-1.7\nA short report.\n");
+    open_todo(&window, "Read the five steps on the Access page").await;
+    attach(&window, &report.path()).await;
+    window.comes_to_see(&item("ready")).await;
+    taken(&window, "todo").await;
+    let todo = window.url().await;
+
+    window.open(list.path()).await;
+    window.comes_to_see(&activity("Processed report.pdf")).await;
+    taken(&window, "list").await;
+
+    window.open(todo.path()).await;
+    let beside = ada.opens(todo.path()).await;
+    window.fill(&field("Notes"), "With coffee.").await;
+    beside.fill(&field("Notes"), "With tea.").await;
+    window.press(&button("Save")).await;
+    window.sees(&words("With coffee.")).await;
+    beside.press(&button("Save")).await;
+    beside.sees(&words("With tea.")).await;
+    taken(&beside, "conflict").await;
+
+    window.open(list.path()).await;
+    window.press(&button("Share")).await;
+    let link = window.sees(&field("Link")).await.value;
+    taken(&window, "share").await;
+    let bert = visit.person("Bert").await.opens(&link).await;
+    bert.sees(&heading("Workshop")).await;
+    taken(&bert, "shared").await;
+
+    window.open("/access").await;
+    taken(&window, "access").await;
+    window.open("/nowhere").await;
+    taken(&window, "problem").await;
+}
+
+/// Takes the pictures of the page that a window is at.
+async fn taken(window: &Window, page: &str) {
+    for look in Look::ALL {
+        window.looks(look).await;
+        let file = format!("docs/images/{page}{}.png", look.suffix);
+        let taken = window.picture(&e2e::repository().join(file)).await;
+        taken.expect("a picture");
+    }
+    window.looks(Look::DESKTOP).await;
+}

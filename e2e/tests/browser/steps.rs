@@ -1,0 +1,42 @@
+//! What people do on the pages again and again, in words of the pages.
+
+use std::path::Path;
+
+use crate::outline::{Sought, button, field, file_field, heading, item, link, region};
+use crate::window::Window;
+
+/// Makes a list; the window is then at it.
+pub(crate) async fn make_a_list(window: &Window, name: &str) {
+    window.fill(&field("Name of the new list"), name).await;
+    window.press(&button("Create")).await;
+    window.sees(&heading(name)).await;
+}
+
+/// Adds a to-do to the list that the window is at.
+pub(crate) async fn add(window: &Window, title: &str) {
+    window.fill(&field("What is to do?"), title).await;
+    window.press(&button("Add")).await;
+    window.sees(&todo(title)).await;
+}
+
+/// A to-do of the list that the window is at.
+pub(crate) fn todo(title: &str) -> Sought {
+    item(title).within(region("To-dos"))
+}
+
+/// An entry of the activity.
+pub(crate) fn activity(words: &str) -> Sought {
+    item(words).within(region("Activity"))
+}
+
+/// Opens the page of a to-do from its list.
+pub(crate) async fn open_todo(window: &Window, title: &str) {
+    window.press(&link(title)).await;
+    window.sees(&field("Title")).await;
+}
+
+/// Attaches a file on the page of a to-do.
+pub(crate) async fn attach(window: &Window, file: &Path) {
+    window.choose(&file_field("File, up to 25 MB"), file).await;
+    window.press(&button("Upload")).await;
+}
