@@ -55,13 +55,12 @@ impl Journal {
     }
 
     /// Waits until every event has arrived, and looks at each list.
-    pub(crate) async fn is_kept(&self, stack: &Stack) {
+    pub(crate) async fn is_kept(&self, stack: &Stack, api: &Api) {
         let mut by_list: BTreeMap<String, Vec<Deed>> = BTreeMap::new();
         for deed in self.deeds() {
             by_list.entry(deed.list.clone()).or_default().push(deed);
         }
         let records = Records::open(stack).await;
-        let api = Api::at(stack).await;
         let deadline = Instant::now() + PATIENCE;
         for (list, deeds) in by_list {
             let activity = all_activity(stack, &records, &list, deadline).await;
