@@ -15,6 +15,7 @@ mod outsider;
 mod person;
 mod records;
 mod replicas;
+mod rotation;
 mod story;
 mod telemetry;
 mod up;
