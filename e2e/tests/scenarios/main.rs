@@ -17,6 +17,7 @@ mod person;
 mod raw;
 mod records;
 mod replicas;
+mod rotation;
 mod story;
 mod telemetry;
 mod up;
