@@ -44,14 +44,13 @@ pub(crate) trait Jobs: Send + Sync {
 }
 
 /// The queue of jobs.
-///
-/// Access: identity `frontend`, Azure Service Bus Data Sender on
-/// `bus/queues/attachment-jobs`.
 #[derive(Debug)]
 pub(crate) struct QueuedJobs(pub(crate) QueueSender);
 
 #[async_trait]
 impl Jobs for QueuedJobs {
+    /// Sends a job to the queue.
+    // Identity frontend, Azure Service Bus Data Sender on queue attachment-jobs.
     async fn send(&self, job: Job<'_>) -> Result<(), AzureFailure> {
         self.0
             .send_message(job.message())
