@@ -16,9 +16,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub(crate) use file_name::FileName;
 pub(crate) use jobs::{Job, Jobs, QueuedJobs};
-pub(crate) use store::{Blobs, Block, Committed};
 #[cfg(test)]
 pub(crate) use store::Content;
+pub(crate) use store::{Blobs, Block, Committed};
 pub(crate) use upload::{Stored, UploadFailure, store};
 
 use crate::id::{Id, ListId};

@@ -231,7 +231,9 @@ impl Backend {
         let mut call = self.call("share a list", Method::POST, &path);
         // Nothing is kept of a link: one that was made twice is as good.
         call.may_repeat = true;
-        self.caller.answer(call.json(&json!({ "days": days }))).await
+        self.caller
+            .answer(call.json(&json!({ "days": days })))
+            .await
     }
 
     /// What a link shows.

@@ -154,10 +154,7 @@ mod tests {
     #[test]
     fn an_id_has_one_way_of_being_written() {
         let id = "3b241101-e2bb-4255-8caf-4136c566a962";
-        assert_eq!(
-            Id::try_from(id.to_owned()).expect("an id").to_string(),
-            id
-        );
+        assert_eq!(Id::try_from(id.to_owned()).expect("an id").to_string(), id);
         for text in [
             id.to_uppercase(),
             id.replace('-', ""),

@@ -163,7 +163,11 @@ mod tests {
         let one = HeaderMap::from_iter([local]);
 
         assert!(origins.of(&both, &Uri::from_static("/")).is_none());
-        assert!(origins.of(&HeaderMap::new(), &Uri::from_static("/")).is_none());
+        assert!(
+            origins
+                .of(&HeaderMap::new(), &Uri::from_static("/"))
+                .is_none()
+        );
         let over_http_2 = Uri::from_static("http://localhost/");
         assert!(origins.of(&HeaderMap::new(), &over_http_2).is_some());
         let elsewhere = Uri::from_static("http://evil.test/");

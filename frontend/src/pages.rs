@@ -44,8 +44,8 @@ use crate::backend::Backend;
 use crate::id::{Cursor, Id, ListId};
 use crate::origin::{self, Origins};
 use crate::session::{self, Sessions};
-use layout::Layout;
 use crate::{same_origin, security_headers};
+use layout::Layout;
 
 /// The largest form without a file: two versions of a todo, each character in
 /// the longest of its spellings.

@@ -115,7 +115,12 @@ mod tests {
         let (one, other) = (Session::begin(now), Session::begin(now));
 
         assert!(one.is_of_form(one.token()));
-        for token in [other.token(), "", &one.token()[1..], &one.token().to_uppercase()] {
+        for token in [
+            other.token(),
+            "",
+            &one.token()[1..],
+            &one.token().to_uppercase(),
+        ] {
             assert!(!one.is_of_form(token), "{token}");
         }
     }

@@ -11,7 +11,7 @@ mod site;
 use azure_core::error::ErrorKind;
 use platform::azure::AzureFailure;
 
-pub(crate) use backend::{Asked, FakeBackend};
+pub(crate) use backend::FakeBackend;
 pub(crate) use blobs::{MemoryBlobs, MemoryJobs};
 pub(crate) use feed::MemoryFeed;
 pub(crate) use keys::MemoryKeys;

@@ -106,7 +106,9 @@ impl Seen {
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.through)?;
-        self.beyond.iter().try_for_each(|place| write!(f, ".{place}"))
+        self.beyond
+            .iter()
+            .try_for_each(|place| write!(f, ".{place}"))
     }
 }
 

@@ -205,7 +205,10 @@ mod tests {
 
         assert_eq!(first.expect("stored"), Stored::Now { size_bytes: 5 });
         assert_eq!(second.expect("stored"), Stored::Before);
-        assert_eq!(memory.committed("inbox/a").expect("a blob").concat().len(), 5);
+        assert_eq!(
+            memory.committed("inbox/a").expect("a blob").concat().len(),
+            5
+        );
     }
 
     #[tokio::test]

@@ -59,7 +59,10 @@ impl Caller {
     }
 
     /// Makes a call and reads its answer.
-    pub(super) async fn answer<T: DeserializeOwned>(&self, call: Call) -> Result<T, BackendFailure> {
+    pub(super) async fn answer<T: DeserializeOwned>(
+        &self,
+        call: Call,
+    ) -> Result<T, BackendFailure> {
         let operation = call.operation;
         let body = self.make(call).await?;
         serde_json::from_slice(&body)
@@ -117,7 +120,11 @@ impl Caller {
 }
 
 fn again(call: &Call, failure: &BackendFailure) {
-    tracing::info!(operation = call.operation, cause = error_chain(failure), "asking again");
+    tracing::info!(
+        operation = call.operation,
+        cause = error_chain(failure),
+        "asking again"
+    );
 }
 
 fn outcome(sent: &reqwest::Result<Response>) -> Outcome {

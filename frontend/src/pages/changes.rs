@@ -66,7 +66,10 @@ pub(super) async fn complete(
     At((list, id)): At<(ListId, Id)>,
     Form(pressed): Form<Pressed>,
 ) -> Result<Response, Problem> {
-    let change = pages.backend.mark_todo(&list, &id, true, &pressed.etag).await;
+    let change = pages
+        .backend
+        .mark_todo(&list, &id, true, &pressed.etag)
+        .await;
     answer(change, Deed::Complete, &pages, session, (list, id), pressed)
 }
 
@@ -78,7 +81,10 @@ pub(super) async fn reopen(
     At((list, id)): At<(ListId, Id)>,
     Form(pressed): Form<Pressed>,
 ) -> Result<Response, Problem> {
-    let change = pages.backend.mark_todo(&list, &id, false, &pressed.etag).await;
+    let change = pages
+        .backend
+        .mark_todo(&list, &id, false, &pressed.etag)
+        .await;
     answer(change, Deed::Reopen, &pages, session, (list, id), pressed)
 }
 

@@ -12,7 +12,7 @@ use axum::extract::{Query, State};
 use axum::response::sse::{Event, KeepAlive};
 use axum::response::{IntoResponse, Response, Sse};
 use futures::{StreamExt as _, stream};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde::Deserialize;
 
 use super::{At, Pages, Problem};
@@ -20,6 +20,7 @@ use crate::activity::{MOST, Seen, Subscription};
 use crate::id::ListId;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// When a browser comes back after its stream has ended.
 const COME_BACK: Duration = Duration::from_secs(2);
@@ -70,10 +71,9 @@ fn stream(watching: Subscription) -> Response {
     let events = stream::iter([begin]).chain(events).map(Ok::<_, Infallible>);
     let stream = Sse::new(events).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE));
     let mut response = stream.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // A proxy that gathers an answer before it passes it on is asked not to.
-    response.headers_mut().insert(
-        HeaderName::from_static("x-accel-buffering"),
-        HeaderValue::from_static("no"),
-    );
+    headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     response
 }

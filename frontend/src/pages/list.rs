@@ -118,9 +118,17 @@ impl ListPage {
             done,
             after,
             next: todos.next,
-            seen: activity.as_ref().ok().map(|newest| Seen::of(newest, NEWEST)),
+            seen: activity
+                .as_ref()
+                .ok()
+                .map(|newest| Seen::of(newest, NEWEST)),
             activity: activity
-                .map(|entries| entries.into_iter().map(|entry| EntryView::new(entry, now)).collect())
+                .map(|entries| {
+                    entries
+                        .into_iter()
+                        .map(|entry| EntryView::new(entry, now))
+                        .collect()
+                })
                 .map_err(|failure| unavailable(&failure)),
         }
     }

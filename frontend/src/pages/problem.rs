@@ -171,9 +171,7 @@ impl Problem {
             "This address is not served here",
         )
         .happened("The name in the browser's address bar leads here, and is not one of ours.")
-        .advice(
-            "Use localhost. For another name, PUBLIC_ORIGIN of this pod has to be that origin.",
-        )
+        .advice("Use localhost. For another name, PUBLIC_ORIGIN of this pod has to be that origin.")
     }
 
     /// 422: fields are missing, or have no sense.

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use futures::{Stream, stream};
 use http::{HeaderMap, header};
 use platform::telemetry::{error_chain, redact};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{At, Notice, Pages, Problem, path_of_todo, see};
@@ -31,6 +32,9 @@ const AROUND_BYTES: u64 = 64 * 1024;
 
 /// The longest field that is no file.
 const FIELD_BYTES: usize = 256;
+
+/// The longest media type.
+const TYPE_LENGTH: usize = 127;
 
 /// How much is read of a body that is refused, and how long that may take.
 const ABSORBED_BYTES: u64 = 256 * 1024 * 1024;
@@ -84,25 +88,30 @@ impl Upload<'_> {
     ) -> Result<Option<Notice>, Problem> {
         let attachments = &self.pages.attachments;
         let limit_bytes = attachments.limit_bytes;
-        let (key, file) = self.fields(form).await?;
+        let _place = attachments.place().ok_or_else(Problem::busy)?;
+        let fields = timeout(LONGEST_PAUSE, self.fields(form)).await;
+        let (key, file) = fields.unwrap_or_else(|_| Err(Problem::too_slow()))?;
         if announced > Some(limit_bytes + AROUND_BYTES) {
             return Err(Problem::file_too_large(limit_bytes));
         }
-        let _place = attachments.place().ok_or_else(Problem::busy)?;
         let name = FileName::sanitised(file.file_name().unwrap_or_default());
-        let content_type = file.content_type().unwrap_or("application/octet-stream");
-        let key = IdempotencyKey::new(key, &[name.as_str(), content_type]);
+        let content_type = file.content_type().filter(|said| said.len() <= TYPE_LENGTH);
+        let content_type = content_type
+            .unwrap_or("application/octet-stream")
+            .to_owned();
+        let key = IdempotencyKey::new(key, &[name.as_str(), &content_type]);
 
         let attachment = self
             .pages
             .backend
-            .attach(self.list, self.todo, name.as_str(), content_type, &key)
+            .attach(self.list, self.todo, name.as_str(), &content_type, &key)
             .await?;
         if attachment.status != Status::Pending {
             return Ok(Some(Notice::AlreadyAttached));
         }
         let blob = blob_name(self.list, &attachment.id);
-        self.allowance.grant(limit_bytes + AROUND_BYTES);
+        // The file is measured as it is stored.
+        self.allowance.grant(u64::MAX);
         let stored =
             attachments::store(&attachments.blobs, &blob, limit_bytes, &mut parts(file)).await?;
         tracing::info!(attachment.id = %attachment.id, ?stored, "file stored");
@@ -180,15 +189,14 @@ enum Part {
 
 /// The parts of a file as they come.
 fn parts(file: Field<'_>) -> Pin<Box<dyn Stream<Item = Result<Bytes, Part>> + Send + '_>> {
-    Box::pin(stream::try_unfold(
-        file,
-        async |mut file| match tokio::time::timeout(LONGEST_PAUSE, file.chunk()).await {
+    Box::pin(stream::try_unfold(file, async |mut file| {
+        match timeout(LONGEST_PAUSE, file.chunk()).await {
             Ok(Ok(Some(part))) => Ok(Some((part, file))),
             Ok(Ok(None)) => Ok(None),
             Ok(Err(error)) => Err(Part::Broken(error)),
             Err(_) => Err(Part::Paused),
-        },
-    ))
+        }
+    }))
 }
 
 fn broken(error: MultipartError) -> Problem {
@@ -210,7 +218,7 @@ impl From<UploadFailure<Part>> for Problem {
 async fn absorb(allowance: &Allowance, mut form: Multipart) {
     allowance.grant(ABSORBED_BYTES);
     let reading = async { while let Ok(Some(_)) = form.next_field().await {} };
-    if tokio::time::timeout(ABSORBING, reading).await.is_err() {
+    if timeout(ABSORBING, reading).await.is_err() {
         tracing::debug!("a body that is refused is still coming: not read on");
     }
 }

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use time::{Date, OffsetDateTime};
 use time::format_description::BorrowedFormatItem;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
+use time::{Date, OffsetDateTime};
 
 /// A moment for a person, and for a program.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,7 +17,11 @@ impl Cookies {
     /// https.
     pub(crate) fn new(is_https: bool) -> Self {
         Self {
-            name: if is_https { "__Host-todolist-session" } else { "todolist-session" },
+            name: if is_https {
+                "__Host-todolist-session"
+            } else {
+                "todolist-session"
+            },
             secure: is_https,
         }
     }

@@ -36,12 +36,7 @@ impl MemoryFeed {
 
 #[async_trait]
 impl Feed for MemoryFeed {
-    async fn after(
-        &self,
-        _: &ListId,
-        place: u64,
-        most: usize,
-    ) -> Result<Vec<Entry>, AzureFailure> {
+    async fn after(&self, _: &ListId, place: u64, most: usize) -> Result<Vec<Entry>, AzureFailure> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         if self.fails.load(Ordering::Relaxed) {
             return Err(blob_failure(403, "AuthorizationPermissionMismatch"));

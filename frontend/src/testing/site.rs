@@ -30,7 +30,7 @@ pub(crate) struct Site {
     pub(crate) jobs: Arc<MemoryJobs>,
     pub(crate) feed: Arc<MemoryFeed>,
     pub(crate) keys: Arc<MemoryKeys>,
-    pub(crate) token_file: NamedTempFile,
+    _token_file: NamedTempFile,
     pub(crate) shutdown: Shutdown,
     cookie: Mutex<Option<String>>,
 }
@@ -95,7 +95,7 @@ impl Site {
             jobs,
             feed,
             keys,
-            token_file,
+            _token_file: token_file,
             shutdown,
             cookie: Mutex::default(),
         }
@@ -109,7 +109,8 @@ impl Site {
     /// Sends a form of one of our pages.
     pub(crate) async fn post(&self, path: &str, fields: &str) -> Answer {
         let token = self.token().await;
-        self.send(form(path, &format!("csrf={token}&{fields}"))).await
+        self.send(form(path, &format!("csrf={token}&{fields}")))
+            .await
     }
 
     /// Sends a form with a file, in parts and without telling its length. The
@@ -133,7 +134,10 @@ impl Site {
         // Whatever becomes of the page, its session has begun.
         let _page = self.get("/lists").await;
         let cookie = self.cookie.lock().expect("no panic").clone();
-        let (_, signed) = cookie.as_deref().and_then(|cookie| cookie.split_once('=')).expect("a cookie");
+        let (_, signed) = cookie
+            .as_deref()
+            .and_then(|cookie| cookie.split_once('='))
+            .expect("a cookie");
         let session = self.keys.verify(signed).await.expect("a session");
         session.token().to_owned()
     }
@@ -157,7 +161,11 @@ impl Site {
         let response = self.router.clone().oneshot(request).await;
         let (head, body) = response.expect("an answer").into_parts();
         if let Some(set) = head.headers.get(header::SET_COOKIE) {
-            let (cookie, _) = set.to_str().expect("text").split_once(';').expect("attributes");
+            let (cookie, _) = set
+                .to_str()
+                .expect("text")
+                .split_once(';')
+                .expect("attributes");
             *self.cookie.lock().expect("no panic") = Some(cookie.to_owned());
         }
         Answer {

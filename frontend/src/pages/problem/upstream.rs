@@ -30,8 +30,10 @@ fn refused(refusal: &Refusal) -> Problem {
     } = refusal;
     let status = status.as_u16();
     match (status, code.as_str()) {
-        (404, "no_such_link") => Problem::new(StatusCode::NOT_FOUND, "This link is not one of ours")
-            .advice("It may have been cut short. Ask whoever shared it for a new link."),
+        (404, "no_such_link") => {
+            Problem::new(StatusCode::NOT_FOUND, "This link is not one of ours")
+                .advice("It may have been cut short. Ask whoever shared it for a new link.")
+        }
         (404, _) => Problem::not_found(),
         (410, "link_expired") => Problem::new(StatusCode::GONE, "This link has expired")
             .advice("Ask whoever shared it for a new link."),
@@ -46,6 +48,11 @@ fn refused(refusal: &Refusal) -> Problem {
             "Compare the audience and the subject of this pod's projected token with the \
              backend's CALLER_AUDIENCE and CALLER_SUBJECT.",
         ),
+        (409, "too_many_attachments") => {
+            Problem::new(StatusCode::CONFLICT, "There is no room for another file")
+                .happened("This to-do has as many files as it may have.")
+                .advice("It was not stored. Attach it to another to-do.")
+        }
         (409 | 412, _) => Problem::new(StatusCode::CONFLICT, "Somebody else was faster")
             .happened("This has changed since your page was made.")
             .advice("Look at it as it is now, and decide again."),

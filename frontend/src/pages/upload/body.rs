@@ -16,8 +16,8 @@ use axum::extract::Request;
 use bytes::Bytes;
 use futures::Stream;
 
-/// The form up to its file, with the piece that the file begins in.
-const HEAD_BYTES: u64 = 1024 * 1024;
+/// The form up to its file, with the pieces that come along with it.
+const HEAD_BYTES: u64 = 4 * 1024 * 1024;
 
 /// How much of a body may still come. A cheap handle.
 #[derive(Debug, Clone)]
