@@ -1,34 +1,64 @@
 //! The API of lists, todos and attachments, as JSON under `/api/v1`, for one
 //! caller: the frontend's pod. Every request is checked, also those for paths
-//! that do not exist.
+//! that do not exist. `docs/api.md` tells its conventions.
+//!
+//! What an operation takes is an extractor, what it answers a type, and both say
+//! of themselves what they look like: `openapi.rs` puts it together.
 
+mod access;
+mod answers;
 mod attachments;
-mod extract;
+mod body;
+mod idempotency;
+mod if_match;
+mod lists;
+mod openapi;
+mod paging;
+mod paths;
+mod problems;
+mod share_link;
+mod shares;
+mod texts;
 mod todos;
-mod views;
+
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{delete, get, post};
-use platform::access::{self, Probe};
+use platform::access::Probe;
 use platform::caller::{Caller, CallerVerifier};
-use platform::error::{ApiError, no_such_route};
+use platform::error::{method_not_allowed, no_such_route};
+use platform::signing::SigningKeys;
 use platform::telemetry;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::relay::Outbox;
 use crate::store::{Committed, Store};
 
-/// The most bytes of a request's body: a title, or a file's name.
-const LONGEST_BODY: usize = 16 * 1024;
+pub(crate) use openapi::document;
+
+/// The most bytes of a request's body: a todo whose every character is written as
+/// an escape.
+const LONGEST_BODY: usize = 32 * 1024;
+
+/// How long a body may take to arrive.
+const SLOWEST_BODY: Duration = Duration::from_secs(10);
+
+/// Below what path everything is.
+const BASE: &str = "/api/v1";
 
 /// What the handlers stand on. A cheap handle.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     pub(crate) store: Store,
     pub(crate) outbox: Outbox,
+    /// What links to lists are signed with.
+    pub(crate) links: SigningKeys,
+    /// There only when it is enabled.
+    pub(crate) probe: Option<Probe>,
 }
 
 impl Api {
@@ -49,40 +79,37 @@ impl Api {
     }
 }
 
-/// The whole API. The access probe is there only when it is enabled.
-pub(crate) fn router(api: Api, verifier: CallerVerifier, probe: Option<Probe>) -> Router {
-    routes(api, probe)
+/// The whole API, for the one caller.
+pub(crate) fn router(api: Api, verifier: CallerVerifier) -> Router {
+    served(api)
         .layer(middleware::from_fn_with_state(verifier, only_the_caller))
         .layer(middleware::from_fn(telemetry::http::layer))
 }
 
-fn routes(api: Api, probe: Option<Probe>) -> Router {
-    let lists = "/api/v1/lists/{list}";
-    let router = Router::new()
-        .route("/api/v1/lists", get(todos::lists))
-        .route(&format!("{lists}/todos"), get(todos::show).post(todos::add))
-        .route(&format!("{lists}/todos/{{todo}}"), delete(todos::remove))
-        .route(
-            &format!("{lists}/todos/{{todo}}/complete"),
-            post(todos::complete),
-        )
-        .route(
-            &format!("{lists}/todos/{{todo}}/attachments"),
-            post(attachments::announce),
-        )
-        .route(
-            &format!("{lists}/attachments/{{attachment}}"),
-            get(attachments::show),
-        )
-        .with_state(api);
-    let router = match probe {
-        Some(probe) => router.merge(access::routes("/api/v1/access", probe)),
-        None => router,
-    };
-    router
+/// The API for whoever was let in.
+fn served(api: Api) -> Router {
+    Router::from(operations())
         .fallback(no_such_route)
-        .method_not_allowed_fallback(not_this_way)
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
+        .with_state(api)
+}
+
+/// Every operation, and what it says of itself.
+fn operations() -> OpenApiRouter<Api> {
+    let operations = OpenApiRouter::new()
+        .routes(routes!(lists::page, lists::create))
+        .routes(routes!(lists::read, lists::rename))
+        .routes(routes!(todos::page, todos::create))
+        .routes(routes!(todos::read, todos::edit, todos::remove))
+        .routes(routes!(attachments::page))
+        .routes(routes!(attachments::announce))
+        .routes(routes!(attachments::read))
+        .routes(routes!(shares::create))
+        .routes(routes!(shares::read))
+        .routes(routes!(access::last, access::run))
+        .routes(routes!(openapi::serve));
+    OpenApiRouter::with_openapi(openapi::introduction()).nest(BASE, operations)
 }
 
 /// Kubernetes' trust, not Azure's: the token of the frontend's service account,
@@ -90,14 +117,6 @@ fn routes(api: Api, probe: Option<Probe>) -> Router {
 async fn only_the_caller(caller: Caller, request: Request, next: Next) -> Response {
     tracing::debug!(caller = caller.subject(), pod = caller.pod(), "called");
     next.run(request).await
-}
-
-async fn not_this_way(method: Method, uri: Uri) -> ApiError {
-    ApiError::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method_not_allowed",
-        format!("{} does not take {method}", uri.path()),
-    )
 }
 
 #[cfg(test)]

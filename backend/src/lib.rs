@@ -15,10 +15,13 @@ mod worker;
 
 mod readiness;
 
+mod rounds;
+
 mod instant;
 
 pub mod settings;
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -33,6 +36,7 @@ use platform::identity::WorkloadIdentity;
 use platform::pod::{self, EndsWith};
 use platform::server::{self, Shutdown};
 use platform::settings::Vars;
+use platform::signing::SigningKeys;
 use platform::telemetry::{self, Inventory};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -41,9 +45,16 @@ use api::Api;
 use relay::Relay;
 use settings::{ApiSettings, WorkerSettings};
 use store::Store;
+use worker::Work;
 
 /// How long the relay may take for the events that it has in hand at the end.
 const LAST_EVENTS: Duration = Duration::from_secs(5);
+
+/// How long the worker may take to give back what it could not finish.
+const LAST_SETTLEMENTS: Duration = Duration::from_secs(10);
+
+/// What a link to a list is signed for.
+const SHARE_LINK: &str = "share-link";
 
 /// The to-do API and its worker. All settings are environment variables.
 #[derive(Debug, Parser)]
@@ -59,6 +70,8 @@ enum Role {
     Api,
     /// Record events as activity, and process attachments.
     Worker,
+    /// Print the API's OpenAPI document, and end.
+    Openapi,
 }
 
 /// Runs the program: the arguments are those after its name. Ends with 0 in
@@ -72,6 +85,10 @@ pub fn main(args: impl IntoIterator<Item = String>, vars: &Vars, ends_with: Ends
     match role {
         Role::Api => pod::run("backend", vars, ends_with, ApiSettings::read, run_api),
         Role::Worker => pod::run("worker", vars, ends_with, WorkerSettings::read, run_worker),
+        Role::Openapi => match writeln!(std::io::stdout(), "{}", api::document()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
     }
 }
 
@@ -96,16 +113,25 @@ pub async fn run_api(settings: ApiSettings, shutdown: Shutdown) -> anyhow::Resul
 
     let store = Store::new(clients.clone());
     let verifier = CallerVerifier::new(settings.caller);
+    let secret = pod.estate.vault.share_link_key.clone();
+    let links = SigningKeys::new(clients.clone(), secret, SHARE_LINK);
     let readiness = Readiness::new(&shutdown);
-    let _waiting = readiness::of_api(&readiness, &store, &verifier, &clients);
+    let _waiting = readiness::of_api(&readiness, &store, &verifier, &links);
 
     let sender = clients.sender(&pod.estate.bus.todo_events);
     let (outbox, relay) = Relay::new(store.clone(), sender);
-    let api = api::router(Api { store, outbox }, verifier, probe.clone());
+    let api = Api {
+        store,
+        outbox,
+        links,
+        probe: probe.clone(),
+    };
+    let api = api::router(api, verifier);
     let work = async {
-        let mut relaying = tokio::spawn(relay.run(settings.relay_sweep, shutdown.clone()));
+        let check = readiness.check("todo-events");
+        let mut relaying = tokio::spawn(relay.run(check, settings.relay_sweep, shutdown.clone()));
         tokio::select! {
-            served = server::serve(listener, api, &shutdown, pod.drain) => served?,
+            () = server::serve(listener, api, &shutdown, pod.drain) => {}
             ended = &mut relaying => bail!("the relay ended by itself: {ended:?}"),
         }
         if timeout(LAST_EVENTS, relaying).await.is_err() {
@@ -119,7 +145,7 @@ pub async fn run_api(settings: ApiSettings, shutdown: Shutdown) -> anyhow::Resul
         health::management(readiness.clone(), probe),
         work,
     )
-    .await?
+    .await
 }
 
 /// Runs the worker until it is asked to end.
@@ -145,25 +171,31 @@ pub async fn run_worker(settings: WorkerSettings, shutdown: Shutdown) -> anyhow:
     let _waiting = readiness::of_worker(&readiness, &store);
 
     let work = async {
-        let mut tasks = worker::start(
-            &clients,
-            &store,
-            (settings.sweep, settings.pending_grace),
-            (&readiness, &shutdown),
-        );
+        let work = Work {
+            slots: settings.concurrency,
+            sweep: settings.sweep,
+            grace: settings.pending_grace,
+            drain: pod.drain,
+        };
+        let mut tasks = worker::start(work, (&clients, &store), (&readiness, &shutdown));
         tokio::select! {
+            // First, because then tasks may end by themselves.
+            biased;
             () = shutdown.requested() => {}
             ended = tasks.join_next() => bail!("a task of the worker ended by itself: {ended:?}"),
         }
         let drained = async { while tasks.join_next().await.is_some() {} };
-        if timeout(pod.drain, drained).await.is_err() {
+        if timeout(pod.drain + LAST_SETTLEMENTS, drained)
+            .await
+            .is_err()
+        {
             tracing::warn!("messages in hand were left to their locks' end");
         }
         clients.bus().close().await;
         Ok(())
     };
     let management_port = health::management(readiness.clone(), probe);
-    server::serve_while(management, management_port, work).await?
+    server::serve_while(management, management_port, work).await
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -187,7 +219,11 @@ mod tests {
 
     #[test]
     fn the_program_is_told_its_role() {
-        for (argument, role) in [("api", Role::Api), ("worker", Role::Worker)] {
+        for (argument, role) in [
+            ("api", Role::Api),
+            ("worker", Role::Worker),
+            ("openapi", Role::Openapi),
+        ] {
             let arguments = Arguments::try_parse_from(["backend", argument]).expect("a role");
             assert_eq!(arguments.role, role);
         }

@@ -25,6 +25,9 @@ pub(crate) struct EventBody {
     text: String,
     #[serde(with = "instant")]
     at: OffsetDateTime,
+    /// The trace that it belongs to: what made the change, and not what sends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    traceparent: Option<String>,
 }
 
 impl From<&Event> for EventBody {
@@ -38,6 +41,7 @@ impl From<&Event> for EventBody {
             subject: event.subject,
             text: event.text.clone(),
             at: event.at,
+            traceparent: event.trace.clone(),
         }
     }
 }
@@ -61,6 +65,7 @@ impl TryFrom<EventBody> for Event {
             subject: body.subject,
             text: body.text,
             at: body.at,
+            trace: body.traceparent,
         })
     }
 }
@@ -156,6 +161,7 @@ pub(crate) mod tests {
             subject: Uuid::from_u128(2),
             text: "cat.png".to_owned(),
             at: datetime!(2026-11-23 22:05:07 UTC),
+            trace: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
         }
     }
 
@@ -168,8 +174,21 @@ pub(crate) mod tests {
             "type": "attachment.ready",
             "subject": "00000000-0000-0000-0000-000000000002",
             "text": "cat.png",
-            "at": "2026-11-23T22:05:07.000000Z"
+            "at": "2026-11-23T22:05:07.000000Z",
+            "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
         })
+    }
+
+    #[test]
+    fn an_event_without_a_trace_is_read_too() {
+        let mut body = event_json();
+        body.as_object_mut()
+            .expect("an object")
+            .remove("traceparent");
+
+        let event = read_event(body.to_string().as_bytes()).expect("an event");
+
+        assert_eq!(event.trace, None);
     }
 
     #[test]

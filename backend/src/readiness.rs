@@ -1,41 +1,42 @@
 //! What the pods of this program wait for before they are ready.
 
-use platform::azure::Clients;
 use platform::caller::CallerVerifier;
 use platform::health::Readiness;
 use platform::readiness::until_ready;
-use service_bus::Direction;
+use platform::signing::SigningKeys;
 use tokio::task::JoinSet;
 
 use crate::store::Store;
 
-/// What the API waits for: the container of todos, the keys that callers' tokens
-/// are checked with, and the right to send its events. Dropping what is returned
-/// ends the waiting.
+/// What the API waits for, besides its relay: the container of todos, the list that
+/// everybody starts with, the keys that callers' tokens are checked with, and the
+/// key that links are signed with. Dropping what is returned ends the waiting.
 pub(crate) fn of_api(
     readiness: &Readiness,
     store: &Store,
     verifier: &CallerVerifier,
-    clients: &Clients,
+    links: &SigningKeys,
 ) -> JoinSet<()> {
     let mut waiting = JoinSet::new();
-    let (check, store) = (readiness.check("cosmos/todos"), store.clone());
+    let (check, todos) = (readiness.check("cosmos/todos"), store.clone());
+    waiting.spawn(until_ready(check, move || {
+        let store = todos.clone();
+        async move { store.open().await }
+    }));
+    let (check, store) = (readiness.check("inbox"), store.clone());
     waiting.spawn(until_ready(check, move || {
         let store = store.clone();
-        async move { store.open().await }
+        async move { store.ensure_inbox().await }
+    }));
+    let (check, links) = (readiness.check("share-link-key"), links.clone());
+    waiting.spawn(until_ready(check, move || {
+        let links = links.clone();
+        async move { links.warm_up().await }
     }));
     let (check, verifier) = (readiness.check("cluster-issuer"), verifier.clone());
     waiting.spawn(until_ready(check, move || {
         let verifier = verifier.clone();
         async move { verifier.warm_up().await }
-    }));
-    let (check, clients) = (readiness.check("todo-events"), clients.clone());
-    waiting.spawn(until_ready(check, move || {
-        let clients = clients.clone();
-        async move {
-            let queue = &clients.estate().bus.todo_events;
-            clients.bus().probe(queue, Direction::Send).await
-        }
     }));
     waiting
 }

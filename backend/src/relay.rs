@@ -5,34 +5,43 @@
 //! memory; what a crash or a full channel leaves behind, and what the worker
 //! commits, is found by a sweep. Any number of replicas may do both: a second
 //! send has the same message id, which the queue drops, and a second deletion
-//! finds nothing. There is no lease, and no progress is stored.
+//! finds nothing. There is no lease, and no progress is stored. Order does not
+//! matter: readers order by the events' own numbers.
+//!
+//! While Service Bus is down events only gather in the outbox: the sweep alone
+//! tries, ever less often, and when it succeeds the others follow.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use platform::azure::QueueSender;
-use platform::backoff::Backoff;
+use platform::health::Check;
+use platform::readiness::until_ready;
 use platform::server::Shutdown;
-use platform::telemetry::error_chain;
+use platform::telemetry::context::continue_from;
+use platform::telemetry::{error_chain, metrics};
 use service_bus::{ServiceBusError, ServiceBusMessage};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tracing::Instrument as _;
 
+use crate::instant;
 use crate::messages;
+use crate::rounds::Rounds;
 use crate::store::{Store, StoreError, Versioned};
 use crate::todos::Event;
 
 /// Events that wait in memory; more are left to the sweep.
 const WAITING: usize = 256;
 
-/// Events that are under way at the same time.
+/// Events that each of the two ways has under way at the same time.
 const AT_ONCE: usize = 8;
 
-/// The most events of one sweep.
+/// The most events that a sweep takes at a time.
 const MOST: usize = 200;
 
-/// The longest pause after sweeps that failed.
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// An event this young is on its way from the replica that committed it.
+const YOUNG: Duration = Duration::from_secs(1);
 
 /// Where committed events are handed over. A cheap handle.
 #[derive(Debug, Clone)]
@@ -82,42 +91,54 @@ impl Relay {
     }
 
     /// Relays until the pod is asked to end, and then until every handle of the
-    /// outbox is gone and what was handed over is sent.
-    pub(crate) async fn run(mut self, sweep_every: Duration, shutdown: Shutdown) {
-        let mut backoff = Backoff::new(sweep_every, LONGEST_PAUSE.max(sweep_every));
-        let mut next_sweep = Instant::now();
-        let mut handed_over = Vec::with_capacity(AT_ONCE);
-        loop {
-            tokio::select! {
-                count = self.waiting.recv_many(&mut handed_over, AT_ONCE) => {
-                    if count == 0 {
-                        break;
-                    }
-                    self.send_all(handed_over.drain(..)).await;
-                }
-                () = tokio::time::sleep_until(next_sweep), if !shutdown.is_requested() => {
-                    let pause = match self.sweep().await {
-                        Ok(()) => {
-                            backoff.reset();
-                            sweep_every
-                        }
-                        Err(error) => {
-                            let cause = error_chain(&error);
-                            tracing::warn!(cause, "the outbox was not swept");
-                            backoff.pause()
-                        }
-                    };
-                    next_sweep = Instant::now() + pause;
-                }
+    /// outbox is gone and what was handed over is sent. The check is ready once
+    /// the sender's link stands.
+    // Identity backend, Azure Service Bus Data Sender on queue todo-events.
+    // Identity backend, Cosmos DB Built-in Data Contributor on container todos.
+    pub(crate) async fn run(self, check: Check, sweep_every: Duration, shutdown: Shutdown) {
+        let Self {
+            store,
+            sender,
+            waiting,
+        } = self;
+        let sending = Sending {
+            store,
+            sender,
+            is_down: AtomicBool::new(false),
+        };
+        let relaying = async {
+            tokio::join!(
+                sending.soon(waiting),
+                sending.sweeps(sweep_every, &shutdown)
+            )
+        };
+        tokio::pin!(relaying);
+        tokio::select! {
+            _ = &mut relaying => {}
+            () = until_ready(check, || sending.sender.open()) => {
+                relaying.await;
             }
         }
-        self.sender.close().await;
+        sending.sender.close().await;
     }
+}
 
-    /// Sends what was handed over. What fails stays in the outbox, for the sweep.
-    async fn send_all(&self, events: impl Iterator<Item = Versioned<Event>>) {
-        futures::stream::iter(events)
+/// The two ways by which events are sent.
+struct Sending {
+    store: Store,
+    sender: QueueSender,
+    /// What fails for one event will fail for all.
+    is_down: AtomicBool,
+}
+
+impl Sending {
+    /// Sends what is handed over. What fails stays in the outbox, for the sweep.
+    async fn soon(&self, mut waiting: mpsc::Receiver<Versioned<Event>>) {
+        stream::poll_fn(|context| waiting.poll_recv(context))
             .for_each_concurrent(AT_ONCE, |event| async move {
+                if self.is_down.load(Ordering::Relaxed) {
+                    return;
+                }
                 if let Err(error) = self.relay(&event).await {
                     let cause = error_chain(&error);
                     tracing::warn!(cause, event.id = %event.value.id, "left an event to the sweep");
@@ -126,34 +147,73 @@ impl Relay {
             .await;
     }
 
-    /// Sends what nobody has sent. Stops at the first failure: what failed for
-    /// one will fail for all.
-    async fn sweep(&self) -> Result<(), RelayError> {
-        let unsent = self.store.unsent_events(MOST).await?;
-        if unsent.is_empty() {
-            return Ok(());
+    /// Sweeps at once and then again and again, until the pod is asked to end.
+    async fn sweeps(&self, every: Duration, shutdown: &Shutdown) {
+        let mut rounds = Rounds::new("sweeping the outbox", every);
+        loop {
+            rounds.ended(self.sweep(shutdown).await);
+            if !rounds.next(shutdown).await {
+                return;
+            }
         }
-        let count = unsent.len();
-        futures::stream::iter(unsent.into_iter().map(Ok))
-            .try_for_each_concurrent(AT_ONCE, |event| async move { self.relay(&event).await })
-            .await?;
-        tracing::info!(count, "swept the outbox");
-        Ok(())
+    }
+
+    /// Sends what nobody has sent, however much it is. Stops at the first failure.
+    async fn sweep(&self, shutdown: &Shutdown) -> Result<(), RelayError> {
+        loop {
+            let unsent = self
+                .store
+                .unsent_events(instant::now() - YOUNG, MOST)
+                .await?;
+            let count = unsent.len();
+            observe(&unsent);
+            if count == 0 {
+                return Ok(());
+            }
+            stream::iter(unsent.into_iter().map(Ok))
+                .try_for_each_concurrent(AT_ONCE, |event| async move { self.relay(&event).await })
+                .await?;
+            tracing::info!(count, "swept the outbox");
+            if count < MOST || shutdown.is_requested() {
+                return Ok(());
+            }
+        }
     }
 
     /// Sends one event, and only then takes it out of the outbox.
     // Identity backend, Azure Service Bus Data Sender on queue todo-events; then
     // Cosmos DB Built-in Data Contributor on container todos.
     async fn relay(&self, event: &Versioned<Event>) -> Result<(), RelayError> {
-        let sent = self.sender.send_message(message(&event.value)).await;
-        sent.map_err(|source| RelayError::Send {
-            id: event.value.id.to_string(),
-            source,
-        })?;
-        self.store.forget_sent(event).await?;
-        tracing::debug!(event.id = %event.value.id, "relayed an event");
-        Ok(())
+        let span = tracing::info_span!(
+            "relay",
+            otel.name = format!("relay {}", self.sender.queue()),
+            event.id = %event.value.id,
+        );
+        if let Some(trace) = &event.value.trace {
+            continue_from(&span, trace);
+        }
+        async {
+            let sent = self.sender.send_message(message(&event.value)).await;
+            self.is_down.store(sent.is_err(), Ordering::Relaxed);
+            sent.map_err(|source| RelayError::Send {
+                id: event.value.id.to_string(),
+                source,
+            })?;
+            self.store.forget_sent(event).await?;
+            tracing::debug!(event.id = %event.value.id, "relayed an event");
+            Ok(())
+        }
+        .instrument(span)
+        .await
     }
+}
+
+/// How many events a sweep found, and for how long the oldest of them has waited.
+/// Both are 0 while every event is sent right after its commit.
+fn observe(unsent: &[Versioned<Event>]) {
+    let oldest = unsent.iter().map(|event| event.value.at).min();
+    let lag = oldest.and_then(|at| Duration::try_from(instant::now() - at).ok());
+    metrics::outbox(unsent.len(), lag.unwrap_or_default());
 }
 
 /// The message of an event: the queue knows it again by its id.

@@ -43,6 +43,9 @@ impl ApiSettings {
 pub struct WorkerSettings {
     /// What every pod is told.
     pub pod: PodSettings,
+    /// `WORKER_CONCURRENCY`: how many messages of each queue may be in hand at the
+    /// same time, by default 4.
+    pub concurrency: usize,
     /// `WORKER_SWEEP_SECONDS`: the time between two looks for what a crash left
     /// behind, by default 15.
     pub sweep: Duration,
@@ -55,14 +58,24 @@ impl WorkerSettings {
     /// Reads them, or says everything that is wrong.
     pub fn read(mut reader: Reader) -> Result<Self, SettingsError> {
         let pod = PodSettings::read(&mut reader);
+        let concurrency = reader.parsed_or("WORKER_CONCURRENCY", 4, concurrency);
         let sweep = period(&mut reader, "WORKER_SWEEP_SECONDS", 15);
         let pending_grace = reader.seconds("PENDING_GRACE_SECONDS", 60);
         reader.finish(|| Self {
             pod: pod.get(),
+            concurrency: concurrency.get(),
             sweep: sweep.get(),
             pending_grace: pending_grace.get(),
         })
     }
+}
+
+/// A number of slots: more than none, and no more than a pod has room for.
+fn concurrency(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|slots| (1..=64).contains(slots))
+        .ok_or_else(|| "is not a whole number from 1 to 64".to_owned())
 }
 
 /// The time between two rounds of something: not zero, which would be no pause.
@@ -126,6 +139,7 @@ mod tests {
             "system:serviceaccount:todolist:frontend"
         );
         assert_eq!(api.relay_sweep, Duration::from_secs(5));
+        assert_eq!(worker.concurrency, 4);
         assert_eq!(worker.sweep, Duration::from_secs(15));
         assert_eq!(worker.pending_grace, Duration::from_mins(1));
     }
@@ -147,6 +161,20 @@ mod tests {
              system:serviceaccount:<namespace>:<name>\n\
              RELAY_SWEEP_SECONDS: \"0\" is not a whole number of seconds, at least 1"
         );
+    }
+
+    #[test]
+    fn a_worker_without_slots_is_a_problem() {
+        for wrong in ["0", "65", "many"] {
+            let problems = WorkerSettings::read(reader([("WORKER_CONCURRENCY", wrong)]))
+                .expect_err("a problem")
+                .to_string();
+
+            assert_eq!(
+                problems,
+                format!("WORKER_CONCURRENCY: \"{wrong}\" is not a whole number from 1 to 64")
+            );
+        }
     }
 
     #[test]

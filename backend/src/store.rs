@@ -1,40 +1,43 @@
 //! The store: Cosmos DB's containers `todos` and `activity`.
 //!
-//! Reads and queries stay within one list's partition, except for the two sweeps,
-//! which say so. Every query has parameters and a bound; every write names the
-//! version that it replaces. A change, its event and the list's count are one
-//! transaction (`store/transaction.rs`).
+//! Reads and queries stay within one list's partition, or that of the catalogue,
+//! except for the two sweeps, which say so. Every query has parameters and a
+//! bound; every write names the version that it replaces. A change, its event and
+//! the list's count are one transaction (`store/transaction.rs`).
 //!
 //! Azure: *Transactional batch operations in Azure Cosmos DB*; *Optimistic
 //! concurrency control*.
 
 mod activity;
+mod catalogue;
 mod documents;
 mod error;
+mod leftovers;
 mod outbox;
+mod pages;
+mod place;
 mod transaction;
 
 use azure_core::http::Etag;
+use azure_data_cosmos::options::{ItemWriteOptions, Precondition};
 use azure_data_cosmos::{ContainerClient, CosmosError, FeedScope, Query};
 use futures::{StreamExt as _, TryStreamExt as _};
 use platform::azure::{AzureFailure, Clients};
+use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
-pub(crate) use error::StoreError;
+pub(crate) use catalogue::ListEntry;
 #[cfg(test)]
 pub(crate) use error::tests;
+pub(crate) use error::{StoreError, Thing};
+pub(crate) use pages::{Page, Paging};
+pub(crate) use place::Place;
 pub(crate) use transaction::Committed;
 
 use crate::instant;
-use crate::todos::{Attachment, AttachmentId, Invalid, List, ListId, Todo, TodoId};
-use documents::{Document, LIST, Stored, Subject};
-
-/// The most todos that a list shows.
-const MOST_TODOS: usize = 200;
-
-/// The most attachments that a list shows.
-const MOST_ATTACHMENTS: usize = 1000;
+use crate::todos::{Attachment, AttachmentId, List, ListId, Todo, TodoId};
+use documents::{Kept, LIST, Stored};
+use place::Placed;
 
 /// The containers of the workload. A cheap handle.
 #[derive(Debug, Clone)]
@@ -49,6 +52,12 @@ pub(crate) struct Versioned<T> {
     pub(crate) etag: Etag,
 }
 
+impl<T: Placed> Placed for Versioned<T> {
+    fn place(&self) -> Place {
+        self.value.place()
+    }
+}
+
 impl Store {
     pub(crate) fn new(clients: Clients) -> Self {
         Self { clients }
@@ -60,64 +69,24 @@ impl Store {
         self.clients.todos().await.map(drop)
     }
 
-    /// A list; `None` before its first event.
+    /// A list.
     // Identity backend or worker, Cosmos DB Built-in Data Contributor on container todos.
-    pub(crate) async fn list(&self, list: &ListId) -> Result<Option<Versioned<List>>, StoreError> {
-        let Some(stored) = self.read_document(list, LIST).await? else {
-            return Ok(None);
-        };
-        let Document::List(document) = stored.document else {
-            return Ok(None);
-        };
-        let value = document
-            .try_into()
-            .map_err(|source| senseless(list, source))?;
-        Ok(Some(Versioned {
-            value,
-            etag: stored.etag,
-        }))
+    pub(crate) async fn list(&self, id: &ListId) -> Result<Versioned<List>, StoreError> {
+        let found = self.read(id.as_str(), LIST).await?;
+        found.ok_or(StoreError::NotThere(Thing::List))
     }
 
-    /// The todos of a list that are not deleted, the newest first.
+    /// A todo that is not deleted: one point read.
     // Identity backend, Cosmos DB Built-in Data Contributor on container todos.
-    pub(crate) async fn todos(&self, list: &ListId) -> Result<Vec<Versioned<Todo>>, StoreError> {
-        let query = Query::from(format!(
-            "SELECT * FROM c WHERE c.listId = @list AND c.kind = 'todo' AND c.deleted = false \
-             ORDER BY c.createdAt DESC OFFSET 0 LIMIT {MOST_TODOS}"
-        ))
-        .with_parameter("@list", list.as_str())
-        .map_err(StoreError::during("ask for the todos of a list"))?;
-        let stored = self
-            .query("query the todos of a list", query, within(list), MOST_TODOS)
-            .await?;
-        subjects(list, stored)
-    }
-
-    /// The attachments of a list, the newest first.
-    // Identity backend, Cosmos DB Built-in Data Contributor on container todos.
-    pub(crate) async fn attachments(&self, list: &ListId) -> Result<Vec<Attachment>, StoreError> {
-        let query = Query::from(format!(
-            "SELECT * FROM c WHERE c.listId = @list AND c.kind = 'attachment' \
-             ORDER BY c.createdAt DESC OFFSET 0 LIMIT {MOST_ATTACHMENTS}"
-        ))
-        .with_parameter("@list", list.as_str())
-        .map_err(StoreError::during("ask for the attachments of a list"))?;
-        let stored = self
-            .query(
-                "query the attachments of a list",
-                query,
-                within(list),
-                MOST_ATTACHMENTS,
-            )
-            .await?;
-        let attachments: Vec<Versioned<Attachment>> = subjects(list, stored)?;
-        Ok(attachments.into_iter().map(|a| a.value).collect())
-    }
-
-    /// A todo, also a deleted one; `None` when it has never been there.
-    // Identity backend, Cosmos DB Built-in Data Contributor on container todos.
-    pub(crate) async fn todo(&self, list: &ListId, id: TodoId) -> Result<Option<Todo>, StoreError> {
-        Ok(self.read(list, id.0).await?.map(|found| found.value))
+    pub(crate) async fn todo(
+        &self,
+        list: &ListId,
+        id: TodoId,
+    ) -> Result<Versioned<Todo>, StoreError> {
+        let found = self.read::<Todo>(list.as_str(), &id.to_string()).await?;
+        found
+            .filter(|todo| !todo.value.deleted)
+            .ok_or(StoreError::NotThere(Thing::Todo))
     }
 
     /// An attachment; `None` when it has never been announced.
@@ -127,7 +96,8 @@ impl Store {
         list: &ListId,
         id: AttachmentId,
     ) -> Result<Option<Attachment>, StoreError> {
-        Ok(self.read(list, id.0).await?.map(|found| found.value))
+        let found = self.read(list.as_str(), &id.to_string()).await?;
+        Ok(found.map(|found| found.value))
     }
 
     /// Attachments of any list that were announced before an instant and are
@@ -144,7 +114,7 @@ impl Store {
         )
         .with_parameter("@before", instant::text(before))
         .map_err(StoreError::during("ask for pending attachments"))?;
-        let stored = self
+        let stored: Vec<Stored> = self
             .query(
                 "query pending attachments",
                 query,
@@ -158,46 +128,35 @@ impl Store {
             .collect())
     }
 
-    /// A todo or an attachment by its id; `None` also when the id is that of
+    /// A thing by its partition and id; `None` also when the id is that of
     /// something else.
-    async fn read<T: Subject>(
+    async fn read<T: Kept>(
         &self,
-        list: &ListId,
-        id: Uuid,
+        partition: &str,
+        id: &str,
     ) -> Result<Option<Versioned<T>>, StoreError> {
-        let Some(stored) = self.read_document(list, &id.to_string()).await? else {
-            return Ok(None);
-        };
-        match T::from_document(stored.document) {
-            None => Ok(None),
-            Some(Ok(value)) => Ok(Some(Versioned {
-                value,
-                etag: stored.etag,
-            })),
-            Some(Err(source)) => Err(senseless(list, source)),
-        }
-    }
-
-    async fn read_document(&self, list: &ListId, id: &str) -> Result<Option<Stored>, StoreError> {
         let during = StoreError::during("read a document");
         let container = self.container().await?;
-        match container.read_item(partition(list), id, None).await {
-            Ok(response) => response.into_model().map(Some).map_err(during),
+        match container.read_item(partition.to_owned(), id, None).await {
+            Ok(response) => {
+                let stored: Stored = response.into_model().map_err(during)?;
+                stored.thing().transpose()
+            }
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(during(error)),
         }
     }
 
-    async fn query(
+    async fn query<T: DeserializeOwned + Send + 'static>(
         &self,
         operation: &'static str,
         query: Query,
         scope: FeedScope,
         most: usize,
-    ) -> Result<Vec<Stored>, StoreError> {
+    ) -> Result<Vec<T>, StoreError> {
         let during = StoreError::during(operation);
         let container = self.container().await?;
-        let items = container.query_items::<Stored>(query, scope, None).await;
+        let items = container.query_items::<T>(query, scope, None).await;
         let items = items.map_err(&during)?.take(most);
         items.try_collect().await.map_err(during)
     }
@@ -211,6 +170,24 @@ impl Store {
     }
 }
 
+impl Stored {
+    /// What the document is of; `None` when that is something else.
+    fn thing<T: Kept>(self) -> Option<Result<Versioned<T>, StoreError>> {
+        let Self { etag, document } = self;
+        let value = T::from_document(document)?;
+        Some(
+            value
+                .map(|value| Versioned { value, etag })
+                .map_err(|source| StoreError::Document(T::THING, source)),
+        )
+    }
+}
+
+/// Only if it is still this version.
+fn only_if(etag: Etag) -> ItemWriteOptions {
+    ItemWriteOptions::default().with_precondition(Precondition::IfMatch(etag))
+}
+
 /// There is no such document. Other kinds of 404 tell nothing about it: that a
 /// replica is behind (1002), or that the container is gone (1003).
 fn is_absent(error: &CosmosError) -> bool {
@@ -221,33 +198,4 @@ fn is_absent(error: &CosmosError) -> bool {
 /// The partition of a list, as a key of documents.
 fn partition(list: &ListId) -> String {
     list.as_str().to_owned()
-}
-
-/// The partition of a list, as the scope of a query.
-fn within(list: &ListId) -> FeedScope {
-    FeedScope::partition(partition(list))
-}
-
-fn subjects<T: Subject>(
-    list: &ListId,
-    stored: Vec<Stored>,
-) -> Result<Vec<Versioned<T>>, StoreError> {
-    stored
-        .into_iter()
-        .filter_map(|Stored { etag, document }| {
-            let value = T::from_document(document)?;
-            Some(
-                value
-                    .map(|value| Versioned { value, etag })
-                    .map_err(|source| senseless(list, source)),
-            )
-        })
-        .collect()
-}
-
-fn senseless(list: &ListId, source: Invalid) -> StoreError {
-    StoreError::Document {
-        list: list.clone(),
-        source,
-    }
 }

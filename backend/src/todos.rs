@@ -5,6 +5,7 @@
 
 mod attachment;
 mod event;
+mod list;
 mod text;
 mod todo;
 
@@ -12,13 +13,11 @@ use std::fmt;
 
 use uuid::Uuid;
 
-pub(crate) use attachment::{Attachment, Contents, Finding, Status};
+pub(crate) use attachment::{Attachment, Contents, Finding, MOST_ATTACHMENTS, Status};
 pub(crate) use event::{Event, EventId, EventKind};
-pub(crate) use text::{ContentType, FileName, Invalid, ListId, Title};
-pub(crate) use todo::{Deleted, Todo};
-
-/// The list that everybody starts with.
-pub(crate) const INBOX: &str = "inbox";
+pub(crate) use list::{List, ListId};
+pub(crate) use text::{ContentType, DueDate, FileName, Invalid, ListName, Notes, Title};
+pub(crate) use todo::{Deleted, Edit, Todo};
 
 /// The id of a todo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,38 +39,9 @@ impl fmt::Display for AttachmentId {
     }
 }
 
-/// A list: what gives the events of its todos their order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct List {
-    pub(crate) id: ListId,
-    pub(crate) name: String,
-    /// The number of the last event; 0 before the first.
-    pub(crate) sequence: u64,
-}
-
-impl List {
-    /// A list in which nothing has happened yet.
-    pub(crate) fn new(id: ListId) -> Self {
-        let name = if id.as_str() == INBOX {
-            "Inbox".to_owned()
-        } else {
-            id.as_str().to_owned()
-        };
-        Self {
-            id,
-            name,
-            sequence: 0,
-        }
-    }
-
-    /// The list after one more event.
-    pub(crate) fn advanced(self) -> Self {
-        Self {
-            sequence: self.sequence + 1,
-            ..self
-        }
-    }
-}
+/// What the request said that made something, in short: a repeat of it under the
+/// same idempotency key says the same. `None` when it had no key.
+pub(crate) type Fingerprint = Option<Uuid>;
 
 /// What a command makes of a thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,10 +62,14 @@ pub(crate) mod tests {
     use super::*;
     use time::macros::datetime;
 
+    pub(crate) fn list() -> List {
+        List::inbox(datetime!(2026-11-01 08:00 UTC))
+    }
+
     pub(crate) fn todo() -> Todo {
         Todo::new(
             TodoId(Uuid::from_u128(1)),
-            ListId::parse(INBOX).expect("a list"),
+            list().id,
             Title::parse("Buy milk").expect("a title"),
             datetime!(2026-11-23 22:05:07 UTC),
         )
@@ -123,15 +97,5 @@ pub(crate) mod tests {
             sha256: "ba78".to_owned(),
             detected_type: "image/png".to_owned(),
         }
-    }
-
-    #[test]
-    fn a_list_counts_its_events_from_one() {
-        let list = List::new(ListId::parse(INBOX).expect("a list"));
-
-        let list = list.advanced().advanced();
-
-        assert_eq!(list.sequence, 2);
-        assert_eq!(list.name, "Inbox");
     }
 }

@@ -6,11 +6,16 @@
 //! crash: a message is settled only after its effect, and every effect is one
 //! that can be repeated.
 
-mod activity;
 mod attachments;
 mod contents;
+mod dead_letters;
+mod delivery;
 mod detection;
+mod events;
+mod inbox;
+mod lock;
 mod queue;
+mod removal;
 mod sweep;
 mod trouble;
 
@@ -19,53 +24,84 @@ use std::time::Duration;
 use platform::azure::Clients;
 use platform::health::Readiness;
 use platform::server::Shutdown;
-use service_bus::{ServiceBusReceiver, ServiceBusReceiverOptions};
+use service_bus::{ServiceBusReceiver, ServiceBusReceiverOptions, SubQueue};
 use tokio::task::JoinSet;
 
 use crate::store::Store;
-use activity::Recorder;
 use attachments::Inspector;
+use dead_letters::DeadLetters;
+use delivery::Handler;
+use events::Follower;
 use queue::Consumer;
 use sweep::Sweep;
 
-/// Starts the worker's tasks: two queues and the sweep. Each ends when the pod is
-/// asked to end, once it has finished what it has in hand.
+/// How the worker works.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Work {
+    /// How many messages of each queue may be in hand at the same time.
+    pub(crate) slots: usize,
+    /// The time between two looks for what was left behind.
+    pub(crate) sweep: Duration,
+    /// How long something may look left behind before it is.
+    pub(crate) grace: Duration,
+    /// How long what is in hand may take once the pod is asked to end.
+    pub(crate) drain: Duration,
+}
+
+/// Starts the worker's tasks: for each queue its messages and its dead letters,
+/// and the sweep. Each ends when the pod is asked to end, once it has finished
+/// what it has in hand.
 pub(crate) fn start(
-    clients: &Clients,
-    store: &Store,
-    (sweep_every, grace): (Duration, Duration),
+    work: Work,
+    (clients, store): (&Clients, &Store),
     (readiness, shutdown): (&Readiness, &Shutdown),
 ) -> JoinSet<()> {
     let bus = &clients.estate().bus;
-    let events = Consumer {
-        queue: bus.todo_events.clone(),
-        receiver: receiver(clients, &bus.todo_events),
-        handler: Recorder::new(store.clone()),
-    };
-    let jobs = Consumer {
-        queue: bus.attachment_jobs.clone(),
-        receiver: receiver(clients, &bus.attachment_jobs),
-        handler: Inspector::new(store.clone(), clients),
-    };
+    let inspector = || Inspector::new(store.clone(), clients);
+    let events = consumer(
+        work,
+        clients,
+        &bus.todo_events,
+        Follower::new(store.clone(), clients),
+    );
+    let jobs = consumer(work, clients, &bus.attachment_jobs, inspector());
     let sweep = Sweep {
-        inspector: Inspector::new(store.clone(), clients),
-        every: sweep_every,
-        grace,
+        inspector: inspector(),
+        every: work.sweep,
+        grace: work.grace,
     };
 
     let mut tasks = JoinSet::new();
     tasks.spawn(events.run(readiness.check("todo-events"), shutdown.clone()));
     tasks.spawn(jobs.run(readiness.check("attachment-jobs"), shutdown.clone()));
     tasks.spawn(sweep.run(shutdown.clone()));
+    for queue in [&bus.todo_events, &bus.attachment_jobs] {
+        let letters = DeadLetters {
+            queue: queue.clone(),
+            receiver: receiver(clients, queue, SubQueue::DeadLetter),
+            every: work.sweep,
+        };
+        tasks.spawn(letters.run(shutdown.clone()));
+    }
     tasks
 }
 
-/// One message at a time: each is locked from the moment that it is handed over,
-/// and the one in hand may take its time.
-fn receiver(clients: &Clients, queue: &str) -> ServiceBusReceiver {
-    let options = ServiceBusReceiverOptions {
-        prefetch_count: 1,
-        ..ServiceBusReceiverOptions::default()
-    };
+fn consumer<H: Handler>(
+    work: Work,
+    clients: &Clients,
+    queue: &str,
+    handler: H,
+) -> Consumer<ServiceBusReceiver, H> {
+    Consumer {
+        queue: queue.to_owned(),
+        inbox: receiver(clients, queue, SubQueue::None),
+        handler,
+        slots: work.slots,
+        drain: work.drain,
+    }
+}
+
+fn receiver(clients: &Clients, queue: &str, sub_queue: SubQueue) -> ServiceBusReceiver {
+    let options = ServiceBusReceiverOptions { sub_queue };
     clients.bus().create_receiver(queue, options)
 }

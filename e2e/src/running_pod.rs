@@ -3,6 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -147,9 +148,8 @@ impl RunningPod {
     }
 
     /// Asks it to end, and kills it if it takes longer than `grace`.
-    pub(crate) async fn stop(&self, grace: Duration) -> Result<()> {
-        self.process.lock().await.stop(grace).await?;
-        Ok(())
+    pub(crate) async fn stop(&self, grace: Duration) -> Result<ExitStatus> {
+        self.process.lock().await.stop(grace).await
     }
 }
 

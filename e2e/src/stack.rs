@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -268,7 +269,12 @@ impl Stack {
         self.pod(name)?.kill().await
     }
 
-    /// Starts a killed pod again, on the same ports, and waits until it is ready.
+    /// Asks a pod to end, as the kubelet does with SIGTERM, and says how it ended.
+    pub async fn end_pod(&self, name: &str) -> Result<ExitStatus> {
+        self.pod(name)?.stop(Duration::from_secs(40)).await
+    }
+
+    /// Starts a pod that has ended again, on the same ports, and waits until it is ready.
     pub async fn restart_pod(&self, name: &str) -> Result<()> {
         self.pod(name)?.restart().await?;
         self.wait_until_ready(name).await
@@ -306,7 +312,7 @@ impl Stack {
         for deployment in STOP_ORDER {
             for name in self.options.pods(deployment) {
                 if let Some(pod) = self.pods.remove(&name) {
-                    pod.stop(Duration::from_secs(30)).await?;
+                    let _ended = pod.stop(Duration::from_secs(30)).await?;
                     tell(&name);
                 }
             }

@@ -120,7 +120,7 @@ async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let _watching = readiness::watch(&readiness, &clients, &keys, &backend);
     let serving = server::serve(listener, pages, &shutdown, pod.drain);
     let management_pages = health::management(readiness, probe);
-    server::serve_while(management, management_pages, serving).await??;
+    server::serve_while(management, management_pages, serving).await;
     clients.bus().close().await;
     Ok(())
 }

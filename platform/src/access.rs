@@ -137,6 +137,7 @@ pub fn routes(path: &str, probe: Probe) -> Router {
         .with_state(probe)
 }
 
+// No identity: it tells what was found out before.
 async fn show(State(probe): State<Probe>) -> Result<Json<AccessReport>, ApiError> {
     probe
         .last()
@@ -144,6 +145,7 @@ async fn show(State(probe): State<Probe>) -> Result<Json<AccessReport>, ApiError
         .ok_or_else(|| ApiError::not_found("the access probe has not run yet: POST runs it"))
 }
 
+// No identity: it tries every action with the pod's own, and relies on none.
 async fn run(State(probe): State<Probe>) -> Result<Json<AccessReport>, ApiError> {
     Ok(Json(probe.run().await?))
 }

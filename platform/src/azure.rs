@@ -27,7 +27,7 @@ use crate::estate::Estate;
 use presented::Presented;
 
 pub use failure::{AzureFailure, Service};
-pub use service_bus::QueueSender;
+pub use service_bus::{QueueSender, queue_call};
 
 /// The clients of the Azure services that the estate names. A cheap handle.
 #[derive(Clone)]

@@ -8,6 +8,7 @@
 //! RFC 8725 (JSON Web Token Best Current Practices).
 
 mod keys;
+mod verified;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,13 +19,15 @@ use http::{HeaderMap, header};
 use jsonwebtoken::{Algorithm, Validation};
 use serde::Deserialize;
 use time::{Duration, OffsetDateTime};
+use tokio::time::Instant;
 
-use crate::error::ApiError;
+use crate::error::{ApiError, kinds};
 use crate::identity::TokenView;
 use crate::settings::{Reader, Value};
 
 pub use keys::KeysError;
 use keys::{Documents, Keys, Web};
+use verified::Verified;
 
 /// How far the clocks of two machines may be apart.
 const SKEW: Duration = Duration::seconds(30);
@@ -76,8 +79,8 @@ fn service_account(text: &str) -> Result<String, String> {
 /// A pod that has proved who it is. Made by [`CallerVerifier`] only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    subject: String,
-    pod: Option<String>,
+    subject: Arc<str>,
+    pod: Option<Arc<str>>,
 }
 
 impl Caller {
@@ -135,11 +138,11 @@ impl From<CallerRefusal> for ApiError {
     /// 401 for who are you, 403 for not you, 503 when we cannot tell.
     fn from(refusal: CallerRefusal) -> Self {
         match refusal {
-            CallerRefusal::Subject(_) => Self::forbidden(refusal.to_string()),
+            CallerRefusal::Subject(_) => Self::new(kinds::CALLER_FORBIDDEN, refusal.to_string()),
             CallerRefusal::KeysUnavailable(error) => {
                 Self::unavailable("the cluster's token issuer", error)
             }
-            _ => Self::unauthenticated(refusal.to_string()),
+            _ => Self::new(kinds::CALLER_UNAUTHENTICATED, refusal.to_string()),
         }
     }
 }
@@ -153,6 +156,7 @@ pub struct CallerVerifier(Arc<Inner>);
 struct Inner {
     rules: CallerRules,
     keys: Keys,
+    verified: Verified,
 }
 
 impl CallerVerifier {
@@ -163,7 +167,11 @@ impl CallerVerifier {
 
     fn with_documents(rules: CallerRules, documents: Arc<dyn Documents>) -> Self {
         let keys = Keys::new(rules.issuer.clone(), documents);
-        Self(Arc::new(Inner { rules, keys }))
+        Self(Arc::new(Inner {
+            rules,
+            keys,
+            verified: Verified::default(),
+        }))
     }
 
     /// Fetches the issuer's keys, so that a pod can wait for them before it is
@@ -183,7 +191,26 @@ impl CallerVerifier {
         token: &str,
         now: OffsetDateTime,
     ) -> Result<Caller, CallerRefusal> {
-        let Inner { rules, keys } = &*self.0;
+        let Inner {
+            rules,
+            keys,
+            verified,
+        } = &*self.0;
+        if let Some(keys_of) = keys.fresh_since()
+            && let Some(caller) = verified.find(token, keys_of, now)
+        {
+            return Ok(caller);
+        }
+        let (claims, keys_of) = self.claims(token).await?;
+        let (caller, expires) = claims.judge(rules, now)?;
+        verified.remember(token, &caller, expires, (keys_of, now));
+        Ok(caller)
+    }
+
+    /// What the token says, once the issuer's signature was checked; and when the
+    /// keys were fetched that it was checked with.
+    async fn claims(&self, token: &str) -> Result<(Claims, Instant), CallerRefusal> {
+        let Inner { rules, keys, .. } = &*self.0;
         // Before the signature, only to refuse: nothing is believed yet.
         let view = TokenView::decode(token).ok_or(CallerRefusal::Malformed("it is not a JWT"))?;
         let text = |value: Option<&serde_json::Value>| {
@@ -200,7 +227,7 @@ impl CallerVerifier {
         if issuer != rules.issuer {
             return Err(CallerRefusal::Issuer(issuer));
         }
-        let key = keys.find(&text(view.header.get("kid"))).await?;
+        let (key, keys_of) = keys.find(&text(view.header.get("kid"))).await?;
 
         let claims = jsonwebtoken::decode::<Claims>(token, &key, &signature_only())
             .map_err(|error| match error.kind() {
@@ -211,7 +238,7 @@ impl CallerVerifier {
                 _ => CallerRefusal::Malformed("it cannot be decoded"),
             })?
             .claims;
-        claims.judge(rules, now)
+        Ok((claims, keys_of))
     }
 }
 
@@ -291,7 +318,11 @@ struct Named {
 }
 
 impl Claims {
-    fn judge(self, rules: &CallerRules, now: OffsetDateTime) -> Result<Caller, CallerRefusal> {
+    fn judge(
+        self,
+        rules: &CallerRules,
+        now: OffsetDateTime,
+    ) -> Result<(Caller, OffsetDateTime), CallerRefusal> {
         let instant = |seconds| {
             OffsetDateTime::from_unix_timestamp(seconds)
                 .map_err(|_| CallerRefusal::Malformed("a time is out of range"))
@@ -316,10 +347,12 @@ impl Claims {
         if self.sub != rules.subject {
             return Err(CallerRefusal::Subject(self.sub));
         }
-        Ok(Caller {
-            subject: self.sub,
-            pod: self.kubernetes.and_then(|k| k.pod).map(|pod| pod.name),
-        })
+        let pod = self.kubernetes.and_then(|k| k.pod);
+        let caller = Caller {
+            subject: self.sub.into(),
+            pod: pod.map(|pod| pod.name.into()),
+        };
+        Ok((caller, expires))
     }
 }
 

@@ -1,75 +1,91 @@
 //! The one answer to a request that fails: problem details (RFC 9457) for the
 //! caller, the whole chain of causes for the log, the request id for both.
+//!
+//! What may go wrong is a [`Kind`]: a constant with its status and its code, so
+//! that neither can be mistyped and documents can list them all.
+
+pub mod kinds;
 
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::azure::AzureFailure;
 use crate::request_id::RequestId;
 use crate::telemetry::{error_chain, redact};
 
+/// More than any detail that was written to be read.
+const LONGEST_DETAIL: usize = 300;
+
+/// What may go wrong, as programs compare it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The word that programs compare, for example `body_too_large`.
+    pub code: &'static str,
+    /// What it means, for documents.
+    pub meaning: &'static str,
+}
+
+impl Kind {
+    /// A kind of problem.
+    pub const fn new(status: StatusCode, code: &'static str, meaning: &'static str) -> Self {
+        Self {
+            status,
+            code,
+            meaning,
+        }
+    }
+}
+
 /// A request that fails. The detail is for the caller; the source is not.
 #[derive(Debug)]
 pub struct ApiError {
-    status: StatusCode,
-    code: &'static str,
+    kind: Kind,
     detail: String,
-    retry_after: Option<Duration>,
+    extensions: Map<String, Value>,
+    headers: HeaderMap,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl ApiError {
-    /// An answer with any status. The code is a word that programs compare.
-    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+    /// A problem of this kind, in words for the caller. What is longer than
+    /// anybody would write is cut: it quotes the caller.
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        let mut detail = detail.into();
+        if let Some((end, _)) = detail.char_indices().nth(LONGEST_DETAIL) {
+            detail.truncate(end);
+            detail.push('…');
+        }
         Self {
-            status,
-            code,
-            detail: detail.into(),
-            retry_after: None,
+            kind,
+            detail,
+            extensions: Map::new(),
+            headers: HeaderMap::new(),
             source: None,
         }
     }
 
-    /// 401 `caller_unauthenticated`: who are you?
-    pub fn unauthenticated(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "caller_unauthenticated", detail)
-    }
-
-    /// 403 `caller_forbidden`: not you.
-    pub fn forbidden(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "caller_forbidden", detail)
-    }
-
     /// 404 `not_found`: not there.
     pub fn not_found(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", detail)
+        Self::new(kinds::NOT_FOUND, detail)
     }
 
-    /// 412 `changed`: it has changed under you.
-    pub fn changed(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::PRECONDITION_FAILED, "changed", detail)
-    }
-
-    /// 413 `too_large`.
-    pub fn too_large(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
-    }
-
-    /// 422 `invalid`: the request makes no sense, and why.
-    pub fn invalid(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail)
+    /// 422 `invalid`: this member of the body, parameter or header makes no
+    /// sense, and why.
+    pub fn invalid(member: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(kinds::INVALID, detail).with("member", member)
     }
 
     /// 429 `too_many_requests`, with `Retry-After`.
     pub fn too_many_requests(detail: impl Into<String>, retry_after: Duration) -> Self {
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail)
-            .retry_after(retry_after)
+        Self::new(kinds::TOO_MANY_REQUESTS, detail).retry_after(retry_after)
     }
 
     /// 503 `dependency_unavailable`, naming the dependency, with `Retry-After`.
@@ -78,8 +94,7 @@ impl ApiError {
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
         Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "dependency_unavailable",
+            kinds::DEPENDENCY_UNAVAILABLE,
             format!("{dependency} did not do what was asked of it"),
         )
         .retry_after(Duration::from_secs(1))
@@ -88,19 +103,28 @@ impl ApiError {
 
     /// 500 `internal`: our bug. The caller learns nothing but the request id.
     pub fn internal(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "something went wrong here",
-        )
-        .caused_by(source)
+        Self::new(kinds::INTERNAL, "something went wrong here").caused_by(source)
+    }
+
+    /// With a further member of the problem.
+    #[must_use]
+    pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
+        self.extensions.insert(member.to_owned(), value.into());
+        self
+    }
+
+    /// With a further header of the answer.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
     }
 
     /// With the time after which the caller may try again.
     #[must_use]
-    pub fn retry_after(mut self, retry_after: Duration) -> Self {
-        self.retry_after = Some(retry_after);
-        self
+    pub fn retry_after(self, after: Duration) -> Self {
+        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+        self.header(header::RETRY_AFTER, HeaderValue::from(seconds))
     }
 
     /// With a cause, for the log.
@@ -110,25 +134,22 @@ impl ApiError {
         self
     }
 
-    /// The HTTP status.
-    pub fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    /// The word that programs compare.
-    pub fn code(&self) -> &'static str {
-        self.code
+    /// What went wrong.
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// The problem as it is sent.
     pub fn problem(&self) -> Problem {
+        let Kind { status, code, .. } = self.kind;
         Problem {
             r#type: "about:blank".to_owned(),
-            title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
-            status: self.status.as_u16(),
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: status.as_u16(),
             detail: self.detail.clone(),
-            code: self.code.to_owned(),
+            code: code.to_owned(),
             request_id: RequestId::current().map(|id| id.as_str().to_owned()),
+            extensions: self.extensions.clone(),
         }
     }
 
@@ -137,18 +158,20 @@ impl ApiError {
             .source
             .as_ref()
             .map(|source| redact(&error_chain(source.as_ref())).into_owned());
-        let status = self.status.as_u16();
-        if self.status.is_server_error() {
-            tracing::error!(status, code = self.code, cause, "{}", self.detail);
+        let Kind { status, code, .. } = self.kind;
+        let status_code = status.as_u16();
+        if status.is_server_error() {
+            tracing::error!(status = status_code, code, cause, "{}", self.detail);
         } else {
-            tracing::info!(status, code = self.code, cause, "{}", self.detail);
+            tracing::info!(status = status_code, code, cause, "{}", self.detail);
         }
     }
 }
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.status.as_u16(), self.code, self.detail)
+        let Kind { status, code, .. } = self.kind;
+        write!(f, "{} {code}: {}", status.as_u16(), self.detail)
     }
 }
 
@@ -174,38 +197,18 @@ impl From<AzureFailure> for ApiError {
     }
 }
 
-impl From<JsonRejection> for ApiError {
-    fn from(rejection: JsonRejection) -> Self {
-        Self::from_rejection(rejection.status(), rejection.body_text())
-    }
+/// What a router answers to a path that it does not have. It does not repeat the
+/// path, which may hold what is nobody's business.
+pub async fn no_such_route() -> ApiError {
+    ApiError::new(kinds::NO_SUCH_ROUTE, "there is nothing at this path")
 }
 
-impl From<PathRejection> for ApiError {
-    fn from(rejection: PathRejection) -> Self {
-        Self::from_rejection(rejection.status(), rejection.body_text())
-    }
-}
-
-impl From<QueryRejection> for ApiError {
-    fn from(rejection: QueryRejection) -> Self {
-        Self::from_rejection(rejection.status(), rejection.body_text())
-    }
-}
-
-impl ApiError {
-    fn from_rejection(status: StatusCode, detail: String) -> Self {
-        match status {
-            StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(detail),
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::new(status, "invalid", detail),
-            status if status.is_server_error() => Self::internal(detail),
-            _ => Self::invalid(detail),
-        }
-    }
-}
-
-/// What a router answers to a path that it does not have.
-pub async fn no_such_route(uri: http::Uri) -> ApiError {
-    ApiError::not_found(format!("there is nothing at {}", uri.path()))
+/// What a router answers to a method that a path does not take.
+pub async fn method_not_allowed(method: http::Method) -> ApiError {
+    ApiError::new(
+        kinds::METHOD_NOT_ALLOWED,
+        format!("this path does not take {method}"),
+    )
 }
 
 /// Problem details as of RFC 9457.
@@ -225,24 +228,24 @@ pub struct Problem {
     /// By which the log can be searched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// What only some problems have, for example `member`.
+    #[serde(flatten)]
+    pub extensions: Map<String, Value>,
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         self.log();
         let body = serde_json::to_vec(&self.problem()).expect("texts and a number are JSON");
-        let mut response = (self.status, body).into_response();
+        let mut response = (self.kind.status, body).into_response();
         let headers = response.headers_mut();
+        headers.extend(self.headers);
         headers.insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        if self.status == StatusCode::UNAUTHORIZED {
+        if self.kind.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        if let Some(after) = self.retry_after {
-            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -293,6 +296,25 @@ mod tests {
         assert_eq!(parts.status, 429);
         assert_eq!(parts.headers[header::RETRY_AFTER], "5");
         assert_eq!(problem.code, "too_many_requests");
+    }
+
+    #[tokio::test]
+    async fn a_problem_may_have_members_and_headers_of_its_own() {
+        let error = ApiError::invalid("title", "a title must not be empty")
+            .header(header::ETAG, HeaderValue::from_static("\"1\""));
+
+        let (parts, problem) = sent(error).await;
+
+        assert_eq!(parts.headers[header::ETAG], "\"1\"");
+        assert_eq!(problem.code, "invalid");
+        assert_eq!(problem.extensions["member"], "title");
+    }
+
+    #[tokio::test]
+    async fn what_quotes_the_caller_at_length_is_cut() {
+        let (_, problem) = sent(ApiError::not_found("ü".repeat(10_000))).await;
+
+        assert_eq!(problem.detail, format!("{}…", "ü".repeat(LONGEST_DETAIL)));
     }
 
     #[tokio::test]

@@ -4,15 +4,26 @@
 //! The pause that lets a cluster's load balancer notice is no business of this
 //! process: the Deployment's `preStop` sleep makes it, before the signal comes.
 
+mod connection;
+
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt as _;
-use tokio::net::TcpListener;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+
+use connection::Bounds;
+pub use connection::stopped_coming;
+
+/// The pause when a connection cannot be accepted, as when there are no more
+/// file descriptors: others may end meanwhile.
+const NO_ROOM: Duration = Duration::from_millis(500);
 
 /// Whether the pod has been asked to end. A cheap handle; every clone is asked
 /// at once.
@@ -87,27 +98,54 @@ impl Shutdown {
 /// the open ones end, for `drain` at most. What is still open then ends with the
 /// process. Handlers that stream without end have to watch the shutdown
 /// themselves.
-pub async fn serve(
+pub async fn serve(listener: TcpListener, router: Router, shutdown: &Shutdown, drain: Duration) {
+    serve_within(Bounds::DEFAULT, listener, router, shutdown, drain).await;
+}
+
+async fn serve_within(
+    bounds: Bounds,
     listener: TcpListener,
     router: Router,
     shutdown: &Shutdown,
     drain: Duration,
-) -> io::Result<()> {
-    // Small answers over a connection that stays open would wait for
-    // acknowledgements otherwise (20 to 40 ms each).
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "cannot set TCP_NODELAY");
-        }
-    });
-    let asked = shutdown.clone();
-    let serving = axum::serve(listener, router)
-        .with_graceful_shutdown(async move { asked.requested().await });
+) {
+    let connections = GracefulShutdown::new();
     tokio::select! {
-        served = serving => served,
-        () = past_deadline(shutdown, drain) => {
-            tracing::warn!(drain_seconds = drain.as_secs(), "some requests did not end in time");
-            Ok(())
+        never = accept(listener, router, bounds, &connections) => match never {},
+        () = shutdown.requested() => {}
+    }
+    if timeout(drain, connections.shutdown()).await.is_err() {
+        tracing::warn!(
+            drain_seconds = drain.as_secs(),
+            "some requests did not end in time"
+        );
+    }
+}
+
+/// Takes connections, each served by a task of its own.
+async fn accept(
+    listener: TcpListener,
+    router: Router,
+    bounds: Bounds,
+    connections: &GracefulShutdown,
+) -> Infallible {
+    loop {
+        let stream = next(&listener).await;
+        let watcher = connections.watcher();
+        tokio::spawn(connection::serve(stream, router.clone(), bounds, watcher));
+    }
+}
+
+async fn next(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            // Gone before it was there: that says nothing about others.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(NO_ROOM).await;
+            }
         }
     }
 }
@@ -118,19 +156,16 @@ pub async fn serve_while<F: Future>(
     listener: TcpListener,
     management: Router,
     work: F,
-) -> io::Result<F::Output> {
+) -> F::Output {
+    let connections = GracefulShutdown::new();
     tokio::select! {
-        output = work => Ok(output),
-        served = axum::serve(listener, management) => {
-            Err(served.err().unwrap_or_else(|| io::Error::other("the management port closed")))
-        }
+        output = work => output,
+        never = accept(listener, management, Bounds::DEFAULT, &connections) => match never {},
     }
 }
 
-async fn past_deadline(shutdown: &Shutdown, drain: Duration) {
-    shutdown.requested().await;
-    tokio::time::sleep(drain).await;
-}
+#[cfg(test)]
+mod slow_clients;
 
 #[cfg(test)]
 mod tests {
@@ -149,7 +184,7 @@ mod tests {
         address: SocketAddr,
         arrived: Arc<Notify>,
         answer: Arc<Notify>,
-        serving: JoinHandle<io::Result<()>>,
+        serving: JoinHandle<()>,
     }
 
     async fn slow(shutdown: &Shutdown, drain: Duration) -> Slow {
@@ -166,7 +201,7 @@ mod tests {
         };
         let shutdown = shutdown.clone();
         let serving = tokio::spawn(async move {
-            serve(listener, Router::new().route("/", route), &shutdown, drain).await
+            serve(listener, Router::new().route("/", route), &shutdown, drain).await;
         });
         Slow {
             address,
@@ -189,7 +224,7 @@ mod tests {
     }
 
     async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-        tokio::time::timeout(PATIENCE, future)
+        timeout(PATIENCE, future)
             .await
             .unwrap_or_else(|_| panic!("{what} did not happen within {PATIENCE:?}"))
     }
@@ -206,10 +241,7 @@ mod tests {
 
         let text = soon("the answer", response).await.expect("a task");
         assert_eq!(text.expect("an answer"), "done");
-        soon("the end", server.serving)
-            .await
-            .expect("a task")
-            .expect("an orderly end");
+        soon("the end", server.serving).await.expect("a task");
     }
 
     #[tokio::test]
@@ -221,10 +253,7 @@ mod tests {
 
         shutdown.request("test");
 
-        soon("the end", server.serving)
-            .await
-            .expect("a task")
-            .expect("an orderly end");
+        soon("the end", server.serving).await.expect("a task");
     }
 
     #[tokio::test]
@@ -247,6 +276,6 @@ mod tests {
 
         done.notify_one();
         let output = soon("the end", managed).await.expect("a task");
-        assert_eq!(output.expect("no failure"), "output");
+        assert_eq!(output, "output");
     }
 }

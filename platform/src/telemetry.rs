@@ -256,6 +256,42 @@ mod tests {
     }
 
     #[test]
+    fn a_line_names_its_request_whatever_else_is_not_written() {
+        let lines = written("warn", || {
+            let span = tracing::info_span!("request", request.id = "abc-1");
+            let _entered = span.enter();
+            let _within = tracing::info_span!("call").entered();
+            tracing::info!("not written");
+            tracing::warn!(count = 3, "written");
+        });
+
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert_eq!(lines[0]["request_id"], "abc-1");
+        assert_eq!(lines[0]["count"], 3);
+        let trace = lines[0]["trace_id"].as_str().expect("a trace");
+        assert_eq!(trace.len(), 32, "{trace}");
+    }
+
+    #[test]
+    fn a_collector_that_is_no_address_is_a_problem() {
+        let vars = [("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318")];
+        let mut reader = Reader::new(&Vars::from_pairs(vars));
+        let telemetry = TelemetrySettings::read(&mut reader);
+
+        let error = reader
+            .finish(|| telemetry.get())
+            .expect_err("no scheme")
+            .to_string();
+
+        assert!(
+            error.starts_with(
+                "OTEL_EXPORTER_OTLP_ENDPOINT: \"collector:4318\" is not a http or https URL"
+            ),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn the_libraries_are_quiet_unless_they_are_asked() {
         let act = || tracing::info!(target: "azure_identity", "a request");
 

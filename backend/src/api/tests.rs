@@ -2,10 +2,11 @@
 
 use super::*;
 
+use std::io::Error;
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
-use axum::http::header;
+use axum::http::{Method, header};
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use platform::azure::Clients;
 use platform::caller::CallerRules;
@@ -62,7 +63,13 @@ fn api() -> Api {
     let store = Store::new(clients.clone());
     let sender = clients.sender("todo-events");
     let (outbox, _) = Relay::new(store.clone(), sender);
-    Api { store, outbox }
+    let links = SigningKeys::new(clients, "share-link-key".to_owned(), "share-link");
+    Api {
+        store,
+        outbox,
+        links,
+        probe: None,
+    }
 }
 
 /// The API as it is served.
@@ -72,12 +79,7 @@ fn guarded() -> Router {
         audience: "todolist-backend".to_owned(),
         subject: "system:serviceaccount:todolist:frontend".to_owned(),
     });
-    router(api(), verifier, None)
-}
-
-/// The API as it is for the caller who was let in.
-fn open() -> Router {
-    routes(api(), None)
+    router(api(), verifier)
 }
 
 fn request(method: Method, path: &str) -> axum::http::request::Builder {
@@ -87,7 +89,7 @@ fn request(method: Method, path: &str) -> axum::http::request::Builder {
 async fn answer(router: Router, request: Request) -> (axum::http::response::Parts, Value) {
     let response = router.oneshot(request).await.expect("an answer");
     let (parts, body) = response.into_parts();
-    let body = to_bytes(body, 10_000).await.expect("a body");
+    let body = to_bytes(body, 1_000_000).await.expect("a body");
     (parts, serde_json::from_slice(&body).unwrap_or_default())
 }
 
@@ -117,13 +119,17 @@ fn post_json(path: &str, body: &Value) -> Request {
 
 #[tokio::test]
 async fn nobody_gets_anywhere_without_a_token_not_even_nowhere() {
+    let router = guarded();
     for (method, path) in [
         (Method::GET, "/api/v1/lists"),
         (Method::GET, "/api/v1/lists/inbox/todos"),
         (Method::POST, "/api/v1/lists/inbox/todos"),
         (Method::DELETE, "/api/v1/lists/inbox/todos/1"),
-        (Method::POST, "/api/v1/lists/inbox/todos/1/complete"),
+        (Method::PATCH, "/api/v1/lists/inbox"),
         (Method::POST, "/api/v1/lists/inbox/todos/1/attachments"),
+        (Method::POST, "/api/v1/lists/inbox/share-links"),
+        (Method::GET, "/api/v1/shared"),
+        (Method::GET, "/api/v1/openapi.json"),
         (Method::GET, "/api/v1/lists/inbox/attachments/1"),
         (Method::GET, "/api/v1/access"),
         (Method::POST, "/api/v1/access"),
@@ -131,7 +137,7 @@ async fn nobody_gets_anywhere_without_a_token_not_even_nowhere() {
         (Method::GET, "/api/v2/anything"),
         (Method::PUT, "/api/v1/lists"),
     ] {
-        let refused = refusal(guarded(), empty(method.clone(), path)).await;
+        let refused = refusal(router.clone(), empty(method.clone(), path)).await;
 
         assert_eq!(
             refused,
@@ -183,96 +189,414 @@ async fn a_refusal_carries_the_request_id_too() {
     assert_eq!(problem["requestId"], "req-1");
 }
 
-#[tokio::test]
-async fn what_makes_no_sense_is_told_before_anything_is_asked_of_azure() {
-    let todos = "/api/v1/lists/inbox/todos";
-    let attachments = format!("{todos}/{TODO}/attachments");
-    let file = |name: &str, media_type: &str| json!({ "name": name, "contentType": media_type });
-    for (request, status, code, detail) in [
-        (
-            empty(Method::GET, "/api/v1/lists/IN%20BOX/todos"),
-            422,
-            "invalid",
-            "a list's id is 1 to 64 lower-case letters, digits and hyphens",
-        ),
-        (
-            post_json(todos, &json!({ "title": " " })),
-            422,
-            "invalid",
-            "a title must not be empty",
-        ),
-        (
-            post_json(todos, &json!({ "title": "a".repeat(201) })),
-            422,
-            "invalid",
-            "a title has at most 200 characters",
-        ),
-        (
-            post_json(&attachments, &file("../x", "text/plain")),
-            422,
-            "invalid",
-            "a file's name has no control characters and no slashes",
-        ),
-        (
-            post_json(&attachments, &file("x", "text")),
-            422,
-            "invalid",
-            "a media type looks like text/plain",
-        ),
-        (
-            empty(Method::DELETE, &format!("{todos}/42")),
-            404,
-            "not_found",
-            "there is no such todo",
-        ),
-        (
-            empty(Method::GET, "/api/v1/lists/inbox/attachments/42"),
-            404,
-            "not_found",
-            "there is no such attachment",
-        ),
-        (
-            empty(Method::GET, "/api/v1/access"),
-            404,
-            "not_found",
-            "there is nothing at /api/v1/access",
-        ),
-        (
-            empty(Method::GET, "/api/v2/lists"),
-            404,
-            "not_found",
-            "there is nothing at /api/v2/lists",
-        ),
-        (
-            empty(Method::PUT, todos),
-            405,
-            "method_not_allowed",
-            "/api/v1/lists/inbox/todos does not take PUT",
-        ),
-    ] {
-        let what = format!("{} {}", request.method(), request.uri());
+/// With a header.
+fn with(mut request: Request, name: &'static str, value: &str) -> Request {
+    let value = value.parse().expect("a header's value");
+    request.headers_mut().insert(name, value);
+    request
+}
 
-        let refused = refusal(open(), request).await;
+fn patch_json(path: &str, body: &Value) -> Request {
+    let mut request = with(post_json(path, body), "if-match", "*");
+    *request.method_mut() = Method::PATCH;
+    request
+}
 
-        let expected = (status, code.to_owned(), detail.to_owned());
-        assert_eq!(refused, expected, "{what}");
+/// Each request, and the status, code and member of its refusal.
+async fn refused(cases: impl IntoIterator<Item = (Request, u16, &str, Option<&str>)>) {
+    let router = served(api());
+    for (request, status, code, member) in cases {
+        let what = format!("{request:?}");
+
+        let (parts, problem) = answer(router.clone(), request).await;
+
+        assert_eq!(parts.status, status, "{what}: {problem}");
+        assert_eq!(problem["code"], code, "{what}: {problem}");
+        assert_eq!(problem["member"].as_str(), member, "{what}: {problem}");
+        assert_eq!(
+            parts.headers[header::CONTENT_TYPE],
+            "application/problem+json"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_long_or_no_json_is_a_problem_too() {
+async fn what_nobody_was_ever_told_of_is_not_there() {
+    let lists = "/api/v1/lists";
+    let (list, todo) = ("no_such_list", "no_such_todo");
+    refused([
+        (
+            empty(Method::GET, &format!("{lists}/IN%20BOX")),
+            404,
+            list,
+            None,
+        ),
+        (
+            empty(Method::GET, &format!("{lists}/%FF/todos")),
+            404,
+            list,
+            None,
+        ),
+        (
+            empty(Method::GET, &format!("{lists}/..%2Finbox/todos")),
+            404,
+            list,
+            None,
+        ),
+        (
+            empty(Method::GET, &format!("{lists}/inbox/todos/42")),
+            404,
+            todo,
+            None,
+        ),
+        (
+            empty(Method::GET, &format!("{lists}/inbox/todos/%FF")),
+            404,
+            todo,
+            None,
+        ),
+        (
+            empty(Method::GET, &format!("{lists}/inbox/attachments/42")),
+            404,
+            "no_such_attachment",
+            None,
+        ),
+        (
+            empty(Method::GET, "/api/v1/access"),
+            404,
+            "no_such_route",
+            None,
+        ),
+        (
+            empty(Method::POST, "/api/v1/access"),
+            404,
+            "no_such_route",
+            None,
+        ),
+        (
+            empty(Method::GET, "/api/v2/lists"),
+            404,
+            "no_such_route",
+            None,
+        ),
+        (
+            empty(Method::GET, "/api/v1/lists/"),
+            404,
+            "no_such_route",
+            None,
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_path_says_which_methods_it_takes() {
+    let (parts, problem) = answer(
+        served(api()),
+        empty(Method::PUT, "/api/v1/lists/inbox/todos"),
+    )
+    .await;
+
+    assert_eq!(parts.status, 405);
+    assert_eq!(parts.headers[header::ALLOW], "GET,HEAD,POST");
+    assert_eq!(problem["code"], "method_not_allowed");
+    assert_eq!(problem["detail"], "this path does not take PUT");
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_told_before_anything_is_asked_of_azure() {
+    let lists = "/api/v1/lists";
     let todos = "/api/v1/lists/inbox/todos";
-    let long = json!({ "title": "a".repeat(LONGEST_BODY) });
-    let without_type = request(Method::POST, todos)
-        .body(Body::from("{}"))
-        .expect("a request");
+    let todo = format!("{todos}/{TODO}");
+    let attachments = format!("{todo}/attachments");
+    let shares = "/api/v1/lists/inbox/share-links";
+    let long = |count| "a".repeat(count);
+    let (invalid, broken) = ("invalid", "malformed");
+    let member = Some;
+    refused([
+        (
+            post_json(lists, &json!({ "name": " " })),
+            422,
+            invalid,
+            member("name"),
+        ),
+        (
+            post_json(lists, &json!({ "name": long(101) })),
+            422,
+            invalid,
+            member("name"),
+        ),
+        (
+            post_json(lists, &json!({ "title": "x" })),
+            422,
+            invalid,
+            None,
+        ),
+        (post_json(todos, &json!({})), 422, invalid, None),
+        (
+            post_json(todos, &json!({ "title": "x", "done": true })),
+            422,
+            invalid,
+            None,
+        ),
+        (post_json(todos, &json!({ "title": 1 })), 422, invalid, None),
+        (
+            post_json(todos, &json!({ "title": long(201) })),
+            422,
+            invalid,
+            member("title"),
+        ),
+        (
+            post_json(todos, &json!({ "title": "x", "notes": long(2001) })),
+            422,
+            invalid,
+            member("notes"),
+        ),
+        (
+            post_json(todos, &json!({ "title": "x", "dueOn": "2026-02-30" })),
+            422,
+            invalid,
+            member("dueOn"),
+        ),
+        (
+            patch_json(&todo, &json!({ "title": null })),
+            422,
+            invalid,
+            None,
+        ),
+        (
+            patch_json(&todo, &json!({ "title": "\u{0}" })),
+            422,
+            invalid,
+            member("title"),
+        ),
+        (
+            post_json(
+                &attachments,
+                &json!({ "name": "../x", "contentType": "a/b" }),
+            ),
+            422,
+            invalid,
+            member("name"),
+        ),
+        (
+            post_json(&attachments, &json!({ "name": "x", "contentType": "text" })),
+            422,
+            invalid,
+            member("contentType"),
+        ),
+        (
+            post_json(shares, &json!({ "days": 0 })),
+            422,
+            invalid,
+            member("days"),
+        ),
+        (
+            post_json(shares, &json!({ "days": 31 })),
+            422,
+            invalid,
+            member("days"),
+        ),
+        (
+            post_json(shares, &json!({ "days": 256 })),
+            422,
+            invalid,
+            None,
+        ),
+        (
+            with(
+                post_json(lists, &json!({ "name": "x" })),
+                "idempotency-key",
+                "a b",
+            ),
+            400,
+            broken,
+            None,
+        ),
+        (
+            with(
+                post_json(lists, &json!({ "name": "x" })),
+                "idempotency-key",
+                &long(65),
+            ),
+            400,
+            broken,
+            None,
+        ),
+        (
+            with(empty(Method::DELETE, &todo), "if-match", "7"),
+            400,
+            broken,
+            None,
+        ),
+        (
+            empty(Method::DELETE, &todo),
+            428,
+            "precondition_required",
+            None,
+        ),
+        (
+            empty(Method::PATCH, "/api/v1/lists/inbox"),
+            428,
+            "precondition_required",
+            None,
+        ),
+        (empty(Method::GET, "/api/v1/shared"), 400, broken, None),
+    ])
+    .await;
+}
 
-    let (status, code, _) = refusal(open(), post_json(todos, &long)).await;
-    assert_eq!((status, code.as_str()), (413, "too_large"));
+#[tokio::test]
+async fn a_page_is_asked_for_in_one_way() {
+    let todos = |query: &str| empty(Method::GET, &format!("/api/v1/lists/inbox/todos?{query}"));
+    let attachments = empty(Method::GET, "/api/v1/lists/inbox/attachments?todo=42");
+    let (limit, after) = (Some("limit"), Some("after"));
+    refused([
+        (todos("limit=0"), 422, "invalid", limit),
+        (todos("limit=201"), 422, "invalid", limit),
+        (todos("limit=%2B50"), 422, "invalid", limit),
+        (todos("limit="), 422, "invalid", limit),
+        (todos("limit=5&limit=5"), 422, "invalid", limit),
+        (todos("after=AAAA"), 422, "invalid", after),
+        (todos("after=%FF"), 422, "invalid", after),
+        (todos("offset=5"), 422, "invalid", None),
+        (attachments, 422, "invalid", Some("todo")),
+    ])
+    .await;
+}
 
-    let (status, code, _) = refusal(open(), without_type).await;
-    assert_eq!((status, code.as_str()), (415, "invalid"));
+#[tokio::test]
+async fn a_body_is_json_of_the_right_kind_and_not_too_long() {
+    let todos = "/api/v1/lists/inbox/todos";
+    let todo = format!("{todos}/{TODO}");
+    let raw = |body: &'static [u8]| {
+        let mut request = post_json(todos, &json!({}));
+        *request.body_mut() = Body::from(body);
+        request
+    };
+    let typed = |media_type| with(raw(b"{}"), "content-type", media_type);
+    let merge = "application/merge-patch+json";
+    let unsupported = "unsupported_media_type";
+    let without_type = request(Method::POST, todos).body(Body::from("{}"));
+    refused([
+        (without_type.expect("a request"), 415, unsupported, None),
+        (typed("text/plain"), 415, unsupported, None),
+        (typed(merge), 415, unsupported, None),
+        (
+            typed("application/x-www-form-urlencoded"),
+            415,
+            unsupported,
+            None,
+        ),
+        (
+            with(
+                patch_json(&todo, &json!({ "done": 1 })),
+                "content-type",
+                merge,
+            ),
+            422,
+            "invalid",
+            None,
+        ),
+        (
+            typed("Application/JSON; charset=utf-8"),
+            422,
+            "invalid",
+            None,
+        ),
+        (raw(b""), 400, "malformed", None),
+        (raw(b"{"), 400, "malformed", None),
+        (raw(b"{\"title\":\"\xff\"}"), 400, "malformed", None),
+        (raw(b"{\"title\":\"\\ud800\"}"), 400, "malformed", None),
+        (raw(b"{\"title\":\"a\"} {}"), 400, "malformed", None),
+        (
+            raw(b"{\"title\":\"a\",\"title\":\"b\"}"),
+            422,
+            "invalid",
+            None,
+        ),
+        (
+            post_json(todos, &json!({ "title": "a".repeat(LONGEST_BODY) })),
+            413,
+            "body_too_large",
+            None,
+        ),
+    ])
+    .await;
+}
 
-    let (status, code, _) = refusal(open(), post_json(todos, &json!({ "name": "x" }))).await;
-    assert_eq!((status, code.as_str()), (422, "invalid"));
+#[test]
+fn the_longest_todo_fits_into_a_body_however_it_is_written() {
+    // Two escapes of six bytes for each character beyond the first 65536.
+    let escaped = 12 * (200 + 2000);
+
+    assert!(escaped + 1000 < LONGEST_BODY);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_arrive_is_not_waited_for() {
+    let mut request = post_json("/api/v1/lists", &json!({}));
+    *request.body_mut() = Body::from_stream(futures::stream::pending::<Result<Vec<u8>, Error>>());
+
+    refused([(request, 408, "body_too_slow", None)]).await;
+}
+
+#[tokio::test]
+async fn the_document_tells_every_operation_with_every_kind_of_problem() {
+    let (parts, document) = answer(served(api()), empty(Method::GET, "/api/v1/openapi.json")).await;
+
+    assert_eq!(parts.headers[header::CONTENT_TYPE], "application/json");
+    assert_eq!(document["openapi"], "3.1.0");
+    assert_eq!(document["info"]["title"], "To-do lists");
+    assert_eq!(document["security"], json!([{ "caller": [] }]));
+    let mut operations = Vec::new();
+    let mut told = String::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            operations.push(format!("{} {path}", method.to_uppercase()));
+            for (status, response) in operation["responses"].as_object().expect("responses") {
+                assert!(response["headers"]["X-Request-Id"].is_object(), "{path}");
+                let problem = response["content"]
+                    .get("application/problem+json")
+                    .is_some();
+                assert_eq!(
+                    problem,
+                    status.as_str() >= "400",
+                    "{method} {path} {status}"
+                );
+                told.push_str(response["description"].as_str().expect("a text"));
+            }
+        }
+    }
+    operations.sort_unstable();
+    assert_eq!(
+        operations,
+        [
+            "DELETE /api/v1/lists/{list}/todos/{todo}",
+            "GET /api/v1/access",
+            "GET /api/v1/lists",
+            "GET /api/v1/lists/{list}",
+            "GET /api/v1/lists/{list}/attachments",
+            "GET /api/v1/lists/{list}/attachments/{attachment}",
+            "GET /api/v1/lists/{list}/todos",
+            "GET /api/v1/lists/{list}/todos/{todo}",
+            "GET /api/v1/openapi.json",
+            "GET /api/v1/shared",
+            "PATCH /api/v1/lists/{list}",
+            "PATCH /api/v1/lists/{list}/todos/{todo}",
+            "POST /api/v1/access",
+            "POST /api/v1/lists",
+            "POST /api/v1/lists/{list}/share-links",
+            "POST /api/v1/lists/{list}/todos",
+            "POST /api/v1/lists/{list}/todos/{todo}/attachments",
+        ]
+    );
+    for kind in problems::ALL {
+        let elsewhere = kind.code == "method_not_allowed";
+        assert_ne!(
+            told.contains(&format!("`{}`", kind.code)),
+            elsewhere,
+            "{kind:?}"
+        );
+    }
 }

@@ -4,20 +4,48 @@
 use platform::azure::AzureFailure;
 use serde::Serialize;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::{Store, StoreError, partition};
 use crate::instant;
-use crate::messages::EventBody;
 use crate::todos::Event;
+
+/// The version of the read model: that of its readers, and not of the messages.
+/// A new type of entry needs no new version, a reader passes over what it does
+/// not know.
+const SCHEMA: u64 = 1;
 
 /// An entry: the event under its own id, and when it was written.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Entry {
-    #[serde(flatten)]
-    event: EventBody,
+struct Entry<'a> {
+    schema: u64,
+    id: String,
+    list_id: &'a str,
+    sequence: u64,
+    r#type: &'static str,
+    subject: Uuid,
+    text: &'a str,
+    #[serde(with = "instant")]
+    at: OffsetDateTime,
     #[serde(with = "instant")]
     recorded_at: OffsetDateTime,
+}
+
+impl<'a> Entry<'a> {
+    fn of(event: &'a Event, recorded_at: OffsetDateTime) -> Self {
+        Self {
+            schema: SCHEMA,
+            id: event.id.to_string(),
+            list_id: event.list.as_str(),
+            sequence: event.sequence,
+            r#type: event.kind.as_str(),
+            subject: event.subject,
+            text: &event.text,
+            at: event.at,
+            recorded_at,
+        }
+    }
 }
 
 impl Store {
@@ -36,10 +64,7 @@ impl Store {
             operation: "open the container of activity",
             source,
         })?;
-        let entry = Entry {
-            event: event.into(),
-            recorded_at: instant::now(),
-        };
+        let entry = Entry::of(event, instant::now());
         let created = container
             .create_item(partition(&event.list), &event.id.to_string(), entry, None)
             .await;
@@ -60,10 +85,9 @@ mod tests {
 
     #[test]
     fn an_entry_is_the_event_with_the_time_of_its_recording() {
-        let entry = Entry {
-            event: (&messages::tests::event()).into(),
-            recorded_at: datetime!(2026-11-23 22:05:08 UTC),
-        };
+        let event = messages::tests::event();
+
+        let entry = Entry::of(&event, datetime!(2026-11-23 22:05:08 UTC));
 
         assert_eq!(
             serde_json::to_value(entry).expect("JSON"),

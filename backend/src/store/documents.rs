@@ -1,20 +1,21 @@
 //! The documents of the container `todos`. All of a list's are in its partition,
 //! so that one transaction can hold a change, its event and the list's count.
 
+mod attachment;
+mod list;
+mod todo;
+
 use azure_core::http::Etag;
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::instant;
-use crate::messages::EventBody;
-use crate::todos::{
-    Attachment, AttachmentId, ContentType, Contents, Event, FileName, Invalid, List, ListId,
-    Status, Title, Todo, TodoId,
-};
+pub(crate) use attachment::AttachmentDocument;
+pub(crate) use list::{CATALOGUE, EntryDocument, LIST, ListDocument};
+pub(crate) use todo::TodoDocument;
 
-/// The id of the document that counts a list's events.
-pub(crate) const LIST: &str = "list";
+use super::Thing;
+use crate::messages::EventBody;
+use crate::todos::{Event, Invalid};
 
 /// What the id of an event's document begins with.
 const EVENT: &str = "event-";
@@ -27,6 +28,8 @@ pub(crate) enum Document {
     Todo(TodoDocument),
     Attachment(AttachmentDocument),
     Event(EventBody),
+    /// An entry of the catalogue of lists.
+    Entry(EntryDocument),
 }
 
 /// A document that was read, with the version that it was.
@@ -38,67 +41,12 @@ pub(crate) struct Stored {
     pub(crate) document: Document,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct ListDocument {
-    id: String,
-    list_id: String,
-    name: String,
-    sequence: u64,
-}
+/// What of the domain has a document of its own.
+pub(crate) trait Kept: Sized {
+    const THING: Thing;
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct TodoDocument {
-    id: Uuid,
-    list_id: String,
-    title: String,
-    done: bool,
-    #[serde(with = "instant")]
-    created_at: OffsetDateTime,
-    #[serde(default)]
-    deleted: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct AttachmentDocument {
-    id: Uuid,
-    list_id: String,
-    todo_id: Uuid,
-    name: String,
-    content_type: String,
-    #[serde(with = "instant")]
-    created_at: OffsetDateTime,
-    #[serde(flatten)]
-    status: StatusFields,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(
-    tag = "status",
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase"
-)]
-enum StatusFields {
-    Pending,
-    Ready {
-        size_bytes: u64,
-        sha256: String,
-        detected_type: String,
-    },
-    Failed {
-        reason: String,
-    },
-}
-
-/// What of the domain has a document of its own, and events when it changes.
-pub(crate) trait Subject: Sized {
-    /// The document's id, and the events' subject.
-    fn id(&self) -> Uuid;
-
-    /// What the events say it is called.
-    fn text(&self) -> &str;
+    /// The document's id within its partition.
+    fn id(&self) -> String;
 
     /// The document to write.
     fn document(&self) -> Document;
@@ -107,139 +55,13 @@ pub(crate) trait Subject: Sized {
     fn from_document(document: Document) -> Option<Result<Self, Invalid>>;
 }
 
-impl Subject for Todo {
-    fn id(&self) -> Uuid {
-        self.id.0
-    }
+/// What of the domain has events when it changes.
+pub(crate) trait Subject: Kept {
+    /// The events' subject: nil for a list, whose events all name it anyway.
+    fn subject(&self) -> Uuid;
 
-    fn text(&self) -> &str {
-        self.title.as_str()
-    }
-
-    fn document(&self) -> Document {
-        Document::Todo(TodoDocument {
-            id: self.id.0,
-            list_id: self.list.to_string(),
-            title: self.title.as_str().to_owned(),
-            done: self.done,
-            created_at: self.created_at,
-            deleted: self.deleted,
-        })
-    }
-
-    fn from_document(document: Document) -> Option<Result<Self, Invalid>> {
-        match document {
-            Document::Todo(document) => Some(document.try_into()),
-            _ => None,
-        }
-    }
-}
-
-impl TryFrom<TodoDocument> for Todo {
-    type Error = Invalid;
-
-    fn try_from(document: TodoDocument) -> Result<Self, Invalid> {
-        Ok(Self {
-            id: TodoId(document.id),
-            list: ListId::parse(&document.list_id)?,
-            title: Title::parse(&document.title)?,
-            done: document.done,
-            created_at: document.created_at,
-            deleted: document.deleted,
-        })
-    }
-}
-
-impl Subject for Attachment {
-    fn id(&self) -> Uuid {
-        self.id.0
-    }
-
-    fn text(&self) -> &str {
-        self.name.as_str()
-    }
-
-    fn document(&self) -> Document {
-        Document::Attachment(AttachmentDocument {
-            id: self.id.0,
-            list_id: self.list.to_string(),
-            todo_id: self.todo.0,
-            name: self.name.as_str().to_owned(),
-            content_type: self.content_type.as_str().to_owned(),
-            created_at: self.created_at,
-            status: match self.status.clone() {
-                Status::Pending => StatusFields::Pending,
-                Status::Ready(Contents {
-                    size_bytes,
-                    sha256,
-                    detected_type,
-                }) => StatusFields::Ready {
-                    size_bytes,
-                    sha256,
-                    detected_type,
-                },
-                Status::Failed(reason) => StatusFields::Failed { reason },
-            },
-        })
-    }
-
-    fn from_document(document: Document) -> Option<Result<Self, Invalid>> {
-        match document {
-            Document::Attachment(document) => Some(document.try_into()),
-            _ => None,
-        }
-    }
-}
-
-impl TryFrom<AttachmentDocument> for Attachment {
-    type Error = Invalid;
-
-    fn try_from(document: AttachmentDocument) -> Result<Self, Invalid> {
-        Ok(Self {
-            id: AttachmentId(document.id),
-            list: ListId::parse(&document.list_id)?,
-            todo: TodoId(document.todo_id),
-            name: FileName::parse(&document.name)?,
-            content_type: ContentType::parse(&document.content_type)?,
-            created_at: document.created_at,
-            status: match document.status {
-                StatusFields::Pending => Status::Pending,
-                StatusFields::Ready {
-                    size_bytes,
-                    sha256,
-                    detected_type,
-                } => Status::Ready(Contents {
-                    size_bytes,
-                    sha256,
-                    detected_type,
-                }),
-                StatusFields::Failed { reason } => Status::Failed(reason),
-            },
-        })
-    }
-}
-
-impl From<&List> for Document {
-    fn from(list: &List) -> Self {
-        Self::List(ListDocument {
-            id: LIST.to_owned(),
-            list_id: list.id.to_string(),
-            name: list.name.clone(),
-            sequence: list.sequence,
-        })
-    }
-}
-
-impl TryFrom<ListDocument> for List {
-    type Error = Invalid;
-
-    fn try_from(document: ListDocument) -> Result<Self, Invalid> {
-        Ok(Self {
-            id: ListId::parse(&document.list_id)?,
-            name: document.name,
-            sequence: document.sequence,
-        })
-    }
+    /// What the events say it is called.
+    fn text(&self) -> &str;
 }
 
 /// The document that makes an event part of its change's transaction.
@@ -263,14 +85,15 @@ pub(crate) fn outbox_event(body: EventBody) -> Result<Event, Invalid> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::messages;
-    use crate::todos::INBOX;
-    use crate::todos::tests::{attachment, contents, todo};
+    use crate::todos::Todo;
+    use crate::todos::tests::attachment;
     use serde_json::{Value, json};
 
-    fn stored(document: &Document) -> Stored {
+    /// The document as Cosmos DB gives it back.
+    pub(crate) fn stored(document: &Document) -> Stored {
         let mut json = serde_json::to_value(document).expect("JSON");
         json["_etag"] = json!("\"0000-1\"");
         json["_ts"] = json!(1);
@@ -278,97 +101,17 @@ mod tests {
     }
 
     #[test]
-    fn a_todo_is_written_with_its_kind_and_its_partition() {
-        let document = serde_json::to_value(todo().document()).expect("JSON");
+    fn a_document_is_read_with_its_version() {
+        let document = attachment(crate::todos::Status::Pending).document();
 
-        assert_eq!(
-            document,
-            json!({
-                "kind": "todo",
-                "id": "00000000-0000-0000-0000-000000000001",
-                "listId": "inbox",
-                "title": "Buy milk",
-                "done": false,
-                "createdAt": "2026-11-23T22:05:07.000000Z",
-                "deleted": false
-            })
-        );
-    }
-
-    #[test]
-    fn a_ready_attachment_is_written_flat() {
-        let ready = Status::Ready(contents());
-
-        let document = serde_json::to_value(attachment(ready).document()).expect("JSON");
-
-        assert_eq!(
-            document,
-            json!({
-                "kind": "attachment",
-                "id": "00000000-0000-0000-0000-000000000002",
-                "listId": "inbox",
-                "todoId": "00000000-0000-0000-0000-000000000001",
-                "name": "cat.png",
-                "contentType": "image/png",
-                "createdAt": "2026-11-23T22:05:07.000000Z",
-                "status": "ready",
-                "sizeBytes": 3,
-                "sha256": "ba78",
-                "detectedType": "image/png"
-            })
-        );
-    }
-
-    #[test]
-    fn a_subject_is_read_as_it_is_written_with_its_version() {
-        for status in [Status::Pending, Status::Failed("why".to_owned())] {
-            let written = attachment(status);
-
-            let stored = stored(&written.document());
-
-            assert_eq!(stored.etag.to_string(), "\"0000-1\"");
-            assert_eq!(
-                Attachment::from_document(stored.document),
-                Some(Ok(written))
-            );
-        }
-        assert_eq!(
-            Todo::from_document(stored(&todo().document()).document),
-            Some(Ok(todo()))
-        );
-    }
-
-    #[test]
-    fn a_todo_that_was_never_deleted_may_lack_the_field() {
-        let mut json = serde_json::to_value(todo().document()).expect("JSON");
-        json.as_object_mut().expect("an object").remove("deleted");
-
-        let document = serde_json::from_value(json).expect("a document");
-
-        assert_eq!(Todo::from_document(document), Some(Ok(todo())));
+        assert_eq!(stored(&document).etag.to_string(), "\"0000-1\"");
     }
 
     #[test]
     fn an_attachment_is_no_todo() {
-        let document = attachment(Status::Pending).document();
+        let document = attachment(crate::todos::Status::Pending).document();
 
         assert_eq!(Todo::from_document(document), None);
-    }
-
-    #[test]
-    fn a_document_that_somebody_else_wrote_is_not_believed() {
-        let Document::Todo(document) = todo().document() else {
-            panic!("a todo has a todo's document");
-        };
-        let document = Document::Todo(TodoDocument {
-            title: String::new(),
-            ..document
-        });
-
-        assert_eq!(
-            Todo::from_document(document),
-            Some(Err(Invalid("a title must not be empty")))
-        );
     }
 
     #[test]
@@ -384,16 +127,5 @@ mod tests {
             panic!("an event has an event's document");
         };
         assert_eq!(outbox_event(body), Ok(event));
-    }
-
-    #[test]
-    fn a_list_is_read_as_it_is_written() {
-        let list = List::new(ListId::parse(INBOX).expect("a list")).advanced();
-
-        let Document::List(document) = stored(&Document::from(&list)).document else {
-            panic!("a list has a list's document");
-        };
-
-        assert_eq!(List::try_from(document), Ok(list));
     }
 }

@@ -1,19 +1,35 @@
 //! Why the store did not do what was asked of it.
 
+use std::fmt;
+
 use platform::azure::{AzureFailure, Service};
-use platform::error::ApiError;
 
 use crate::todos::{Deleted, Invalid, ListId};
+
+/// What may not be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Thing {
+    List,
+    Todo,
+    Attachment,
+}
+
+impl fmt::Display for Thing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::List => "list",
+            Self::Todo => "todo",
+            Self::Attachment => "attachment",
+        })
+    }
+}
 
 /// Why the store did not do what was asked of it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
-    /// What the change is to has never been there, or is there no more.
+    /// It has never been there, or is there no more.
     #[error("there is no such {0}")]
-    NotThere(&'static str),
-    /// What the change is to is another version than the caller knows.
-    #[error("it has been changed since")]
-    Changed,
+    NotThere(Thing),
     /// Cosmos DB, or Entra ID before it, refused or failed.
     #[error("cannot {operation}")]
     CosmosDb {
@@ -30,14 +46,8 @@ pub(crate) enum StoreError {
     #[error("list {0} is being changed by others")]
     Contended(ListId),
     /// A document that this program cannot have written.
-    #[error("cannot make sense of a document of list {list}")]
-    Document {
-        /// Whose.
-        list: ListId,
-        /// What is wrong with it.
-        #[source]
-        source: Invalid,
-    },
+    #[error("cannot make sense of the document of a {0}")]
+    Document(Thing, #[source] Invalid),
     /// An answer without what every such answer has.
     #[error("Cosmos DB's answer has no {0}")]
     Incomplete(&'static str),
@@ -66,30 +76,14 @@ impl StoreError {
             }
             Self::Transaction(status) => matches!(status, 408 | 410 | 429 | 449 | 500..),
             Self::Contended(_) => true,
-            Self::NotThere(_) | Self::Changed | Self::Document { .. } | Self::Incomplete(_) => {
-                false
-            }
+            Self::NotThere(_) | Self::Document(..) | Self::Incomplete(_) => false,
         }
     }
 }
 
 impl From<Deleted> for StoreError {
     fn from(_: Deleted) -> Self {
-        Self::NotThere("todo")
-    }
-}
-
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::NotThere(_) => Self::not_found(error.to_string()),
-            StoreError::Changed => Self::changed(error.to_string()),
-            StoreError::CosmosDb { source, .. } => source.into(),
-            StoreError::Contended(_) | StoreError::Transaction(_) | StoreError::Incomplete(_) => {
-                Self::unavailable(Service::CosmosDb, error)
-            }
-            StoreError::Document { .. } => Self::internal(error),
-        }
+        Self::NotThere(Thing::Todo)
     }
 }
 
@@ -124,46 +118,9 @@ pub(crate) mod tests {
             (answered(StatusCode::BadRequest, None), false),
             (answered(StatusCode::PayloadTooLarge, None), false),
             (StoreError::Transaction(413), false),
-            (StoreError::NotThere("attachment"), false),
+            (StoreError::NotThere(Thing::Attachment), false),
         ] {
             assert_eq!(error.is_passing(), passing, "{error:?}");
-        }
-    }
-
-    #[test]
-    fn each_reason_has_its_answer() {
-        let list = ListId::parse("inbox").expect("a list");
-        for (error, status, code, detail) in [
-            (
-                StoreError::NotThere("todo"),
-                404,
-                "not_found",
-                "there is no such todo",
-            ),
-            (
-                StoreError::Changed,
-                412,
-                "changed",
-                "it has been changed since",
-            ),
-            (
-                answered(StatusCode::Forbidden, Some(5302)),
-                503,
-                "dependency_unavailable",
-                "Cosmos DB refused this pod's identity (403/5302): see infra/access.json",
-            ),
-            (
-                StoreError::Contended(list),
-                503,
-                "dependency_unavailable",
-                "Cosmos DB did not do what was asked of it",
-            ),
-        ] {
-            let problem = ApiError::from(error).problem();
-
-            assert_eq!(problem.status, status);
-            assert_eq!(problem.code, code);
-            assert_eq!(problem.detail, detail);
         }
     }
 }

@@ -1,27 +1,27 @@
 //! Events that were committed and may not have been sent yet.
 
-use azure_data_cosmos::options::{ItemWriteOptions, Precondition};
 use azure_data_cosmos::{FeedScope, Query};
+use time::OffsetDateTime;
 
 use super::documents::{Document, Stored, outbox_event, outbox_id};
-use super::{Store, StoreError, Versioned, is_absent, partition};
+use super::{Store, StoreError, Versioned, is_absent, only_if, partition};
+use crate::instant;
 use crate::todos::Event;
 
 impl Store {
-    /// Events of any list that wait to be sent. Across partitions, for the
-    /// relay's sweep alone: a plain filter, and a bound.
+    /// Events of any list that happened before an instant and wait to be sent.
+    /// Across partitions, for the relay's sweep alone: a plain filter, and a bound.
     // Identity backend, Cosmos DB Built-in Data Contributor on container todos.
     pub(crate) async fn unsent_events(
         &self,
+        before: OffsetDateTime,
         most: usize,
     ) -> Result<Vec<Versioned<Event>>, StoreError> {
-        let stored = self
-            .query(
-                "query the outbox",
-                Query::from("SELECT * FROM c WHERE c.kind = 'event'"),
-                FeedScope::full_container(),
-                most,
-            )
+        let query = Query::from("SELECT * FROM c WHERE c.kind = 'event' AND c.at < @before")
+            .with_parameter("@before", instant::text(before))
+            .map_err(StoreError::during("ask for the outbox"))?;
+        let stored: Vec<Stored> = self
+            .query("query the outbox", query, FeedScope::full_container(), most)
             .await?;
         Ok(stored.into_iter().filter_map(event).collect())
     }
@@ -31,13 +31,12 @@ impl Store {
     // Identity backend, Cosmos DB Built-in Data Contributor on container todos.
     pub(crate) async fn forget_sent(&self, sent: &Versioned<Event>) -> Result<(), StoreError> {
         let Versioned { value: event, etag } = sent;
-        let only_this = Precondition::IfMatch(etag.clone());
         let container = self.container().await?;
         let deleted = container
             .delete_item(
                 partition(&event.list),
                 &outbox_id(event),
-                Some(ItemWriteOptions::default().with_precondition(only_this)),
+                Some(only_if(etag.clone())),
             )
             .await;
         match deleted {

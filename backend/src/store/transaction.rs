@@ -3,23 +3,27 @@
 //! nobody else was there first: then everything is read and decided again.
 
 use platform::backoff::Backoff;
+use platform::telemetry::context::current_traceparent;
 use std::time::Duration;
 
 use azure_core::http::Etag;
-use azure_data_cosmos::TransactionalBatch;
 use azure_data_cosmos::models::TransactionalBatchOperationResult;
 use azure_data_cosmos::options::{BatchReplaceOptions, Precondition};
+use azure_data_cosmos::{FeedScope, Query, TransactionalBatch};
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::documents::{Document, LIST, Subject, outbox_document};
+use super::documents::{Kept, LIST, Subject, outbox_document};
 use super::{Store, StoreError, Versioned, partition};
 use crate::instant;
-use crate::todos::{Event, EventId, EventKind, List, ListId, Outcome};
+use crate::todos::{
+    Attachment, AttachmentId, Event, EventId, EventKind, List, ListId, Outcome, TodoId,
+};
 
 /// Attempts before a change gives up against those of others.
-const ATTEMPTS: u32 = 8;
+const ATTEMPTS: u32 = 40;
 
-/// The time of all attempts.
+/// After this long no further attempt begins.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The status of an operation that was undone because of another.
@@ -35,75 +39,140 @@ pub(crate) struct Committed<T> {
     pub(crate) event: Option<Versioned<Event>>,
 }
 
+/// What is there, and what is to become of it.
+struct Change<T> {
+    before: Option<Versioned<T>>,
+    outcome: Outcome<T>,
+}
+
 impl Store {
     /// Changes a todo or an attachment, or makes one, as `decide` says. It is
     /// asked with what is there, and again if that was changed meanwhile: also
     /// when an attempt was carried out but its answer lost, so that what is there
     /// already has to be [`Outcome::Unchanged`].
     // Identity backend or worker, Cosmos DB Built-in Data Contributor on container todos.
-    pub(crate) async fn change<T: Subject>(
+    pub(crate) async fn change<T: Subject, E: From<StoreError>>(
         &self,
         list: &ListId,
         id: Uuid,
-        decide: impl Fn(Option<&Versioned<T>>) -> Result<Outcome<T>, StoreError>,
-    ) -> Result<Committed<T>, StoreError> {
-        let attempts = async {
-            let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(200));
-            for attempt in 1..=ATTEMPTS {
-                if let Some(committed) = self.attempt(list, id, &decide).await? {
-                    return Ok(committed);
-                }
-                tracing::debug!(list = %list, attempt, "somebody else changed list {list}");
-                tokio::time::sleep(backoff.pause()).await;
+        decide: impl Fn(Option<&Versioned<T>>) -> Result<Outcome<T>, E>,
+    ) -> Result<Committed<T>, E> {
+        let id = id.to_string();
+        let mut attempts = Attempts::at(list);
+        loop {
+            let (counted, before) =
+                tokio::try_join!(self.list(list), self.read::<T>(list.as_str(), &id))?;
+            let outcome = decide(before.as_ref())?;
+            let change = Change { before, outcome };
+            match self.commit(counted, change).await? {
+                Some(committed) => return Ok(committed),
+                None => attempts.again().await?,
             }
-            Err(StoreError::Contended(list.clone()))
-        };
-        tokio::time::timeout(PATIENCE, attempts)
-            .await
-            .unwrap_or_else(|_| Err(StoreError::Contended(list.clone())))
+        }
+    }
+
+    /// Attaches a file to a todo that is there, as `decide` says. It is asked with
+    /// what is there, and with how many attachments the todo has.
+    // Identity backend, Cosmos DB Built-in Data Contributor on container todos.
+    pub(crate) async fn attach<E: From<StoreError>>(
+        &self,
+        (list, todo): (&ListId, TodoId),
+        id: AttachmentId,
+        decide: impl Fn(Option<&Versioned<Attachment>>, usize) -> Result<Outcome<Attachment>, E>,
+    ) -> Result<Committed<Attachment>, E> {
+        let id = id.to_string();
+        let mut attempts = Attempts::at(list);
+        loop {
+            // First: the transaction holds only if nothing in the list has changed
+            // since, neither the todo nor the number of its attachments.
+            let counted = self.list(list).await?;
+            let (before, _, others) = tokio::try_join!(
+                self.read(list.as_str(), &id),
+                self.todo(list, todo),
+                self.attachments_of(list, todo),
+            )?;
+            let outcome = decide(before.as_ref(), others)?;
+            let change = Change { before, outcome };
+            match self.commit(counted, change).await? {
+                Some(committed) => return Ok(committed),
+                None => attempts.again().await?,
+            }
+        }
+    }
+
+    /// Changes a list itself, or makes one, as `decide` says; see
+    /// [`change`](Self::change).
+    // Identity backend, Cosmos DB Built-in Data Contributor on container todos.
+    pub(crate) async fn change_list<E: From<StoreError>>(
+        &self,
+        id: &ListId,
+        decide: impl Fn(Option<&Versioned<List>>) -> Result<Outcome<List>, E>,
+    ) -> Result<Committed<List>, E> {
+        let mut attempts = Attempts::at(id);
+        loop {
+            let before = self.read(id.as_str(), LIST).await?;
+            let outcome = decide(before.as_ref())?;
+            let change = Change { before, outcome };
+            match self.commit_list(change).await? {
+                Some(committed) => return Ok(committed),
+                None => attempts.again().await?,
+            }
+        }
     }
 
     /// `None` when somebody else was there first.
-    async fn attempt<T: Subject>(
+    async fn commit<T: Subject>(
         &self,
-        list: &ListId,
-        id: Uuid,
-        decide: impl Fn(Option<&Versioned<T>>) -> Result<Outcome<T>, StoreError>,
+        counted: Versioned<List>,
+        change: Change<T>,
     ) -> Result<Option<Committed<T>>, StoreError> {
-        let before = self.read::<T>(list, id).await?;
-        let (now, kind) = match (decide(before.as_ref())?, before.as_ref()) {
-            (Outcome::Changed { now, event }, _) => (now, event),
-            (Outcome::Unchanged, Some(_)) => {
-                return Ok(before.map(|subject| Committed {
-                    subject,
-                    event: None,
-                }));
-            }
-            (Outcome::Unchanged, None) => return Err(StoreError::NotThere("document")),
+        let (before, now, kind) = match change.decided()? {
+            Decided::Nothing(committed) => return Ok(Some(committed)),
+            Decided::Write { before, now, kind } => (before, now, kind),
         };
-        let counted = self.list(list).await?;
-        let (list_etag, counted) = match counted {
-            Some(Versioned { value, etag }) => (Some(etag), value),
-            None => (None, List::new(list.clone())),
-        };
-        let counted = counted.advanced();
-        let event = event(&counted, &now, kind);
-
-        let batch = batch(before.as_ref(), &now, &event, (&counted, list_etag))
+        let list = counted.value.advanced();
+        let event = event(&list, &now, kind);
+        let batch = TransactionalBatch::new(partition(&list.id));
+        let batch = write(batch, &now, before)
+            .and_then(|batch| batch.create_item(outbox_document(&event)))
+            .and_then(|batch| write(batch, &list, Some(counted.etag)))
             .map_err(StoreError::during("write a transaction"))?;
-        let Some([subject_etag, event_etag]) = self.execute(batch).await? else {
-            return Ok(None);
+        let etags = self.execute(batch).await?;
+        Ok(etags.map(|etags| Committed::new(now, event, etags)))
+    }
+
+    /// `None` when somebody else was there first.
+    async fn commit_list(
+        &self,
+        change: Change<List>,
+    ) -> Result<Option<Committed<List>>, StoreError> {
+        let (before, now, kind) = match change.decided()? {
+            Decided::Nothing(committed) => return Ok(Some(committed)),
+            Decided::Write { before, now, kind } => (before, now.advanced(), kind),
         };
-        Ok(Some(Committed {
-            subject: Versioned {
-                value: now,
-                etag: subject_etag,
-            },
-            event: Some(Versioned {
-                value: event,
-                etag: event_etag,
-            }),
-        }))
+        let event = event(&now, &now, kind);
+        let batch = TransactionalBatch::new(partition(&now.id));
+        let batch = write(batch, &now, before)
+            .and_then(|batch| batch.create_item(outbox_document(&event)))
+            .map_err(StoreError::during("write a transaction"))?;
+        let etags = self.execute(batch).await?;
+        Ok(etags.map(|etags| Committed::new(now, event, etags)))
+    }
+
+    /// How many attachments a todo has.
+    async fn attachments_of(&self, list: &ListId, todo: TodoId) -> Result<usize, StoreError> {
+        let during = StoreError::during("count the attachments of a todo");
+        let query = Query::from(
+            "SELECT VALUE COUNT(1) FROM c WHERE c.listId = @list AND c.kind = 'attachment' \
+             AND c.todoId = @todo",
+        );
+        let query = query
+            .with_parameter("@list", list.as_str())
+            .and_then(|query| query.with_parameter("@todo", todo.to_string()))
+            .map_err(during)?;
+        let scope = FeedScope::partition(partition(list));
+        let counts = self.query("count the attachments of a todo", query, scope, 1);
+        Ok(counts.await?.first().copied().unwrap_or_default())
     }
 
     /// The new versions of the first two documents; `None` when a condition did
@@ -120,42 +189,105 @@ impl Store {
     }
 }
 
+/// What a change comes to before anything is written.
+enum Decided<T> {
+    /// It is so already.
+    Nothing(Committed<T>),
+    Write {
+        /// The version that is replaced; `None` when there is nothing yet.
+        before: Option<Etag>,
+        now: T,
+        kind: EventKind,
+    },
+}
+
+impl<T: Subject> Change<T> {
+    fn decided(self) -> Result<Decided<T>, StoreError> {
+        match (self.outcome, self.before) {
+            (Outcome::Changed { now, event }, before) => Ok(Decided::Write {
+                before: before.map(|before| before.etag),
+                now,
+                kind: event,
+            }),
+            (Outcome::Unchanged, Some(subject)) => Ok(Decided::Nothing(Committed {
+                subject,
+                event: None,
+            })),
+            (Outcome::Unchanged, None) => Err(StoreError::NotThere(T::THING)),
+        }
+    }
+}
+
+impl<T> Committed<T> {
+    fn new(now: T, event: Event, [etag, event_etag]: [Etag; 2]) -> Self {
+        Self {
+            subject: Versioned { value: now, etag },
+            event: Some(Versioned {
+                value: event,
+                etag: event_etag,
+            }),
+        }
+    }
+}
+
+/// Attempts at a change of a list that others change too.
+struct Attempts<'a> {
+    list: &'a ListId,
+    backoff: Backoff,
+    begun: u32,
+    until: Instant,
+}
+
+impl<'a> Attempts<'a> {
+    fn at(list: &'a ListId) -> Self {
+        Self {
+            list,
+            backoff: Backoff::new(Duration::from_millis(10), Duration::from_millis(200)),
+            begun: 1,
+            until: Instant::now() + PATIENCE,
+        }
+    }
+
+    /// Waits for a while, unless there have been enough.
+    async fn again(&mut self) -> Result<(), StoreError> {
+        let list = self.list;
+        if self.begun >= ATTEMPTS || Instant::now() >= self.until {
+            return Err(StoreError::Contended(list.clone()));
+        }
+        tracing::debug!(%list, attempt = self.begun, "somebody else changed list {list}");
+        self.begun += 1;
+        tokio::time::sleep(self.backoff.pause()).await;
+        Ok(())
+    }
+}
+
 fn event<T: Subject>(counted: &List, subject: &T, kind: EventKind) -> Event {
     Event {
         id: EventId::new(),
         list: counted.id.clone(),
         sequence: counted.sequence,
         kind,
-        subject: subject.id(),
+        subject: subject.subject(),
         text: subject.text().to_owned(),
         at: instant::now(),
+        trace: current_traceparent(),
     }
 }
 
-fn batch<T: Subject>(
-    before: Option<&Versioned<T>>,
+/// Creates a document, or replaces this version of it.
+fn write<T: Kept>(
+    batch: TransactionalBatch,
     now: &T,
-    event: &Event,
-    (list, list_etag): (&List, Option<Etag>),
+    before: Option<Etag>,
 ) -> azure_data_cosmos::Result<TransactionalBatch> {
-    let batch = TransactionalBatch::new(partition(&event.list));
-    let batch = match before {
-        Some(before) => batch.replace_item(
-            now.id().to_string(),
-            now.document(),
-            Some(only_if(before.etag.clone())),
-        )?,
-        None => batch.create_item(now.document())?,
-    };
-    let batch = batch.create_item(outbox_document(event))?;
-    match list_etag {
-        Some(etag) => batch.replace_item(LIST, Document::from(list), Some(only_if(etag))),
-        None => batch.create_item(Document::from(list)),
+    match before {
+        Some(etag) => {
+            let only_this =
+                BatchReplaceOptions::default().with_precondition(Precondition::IfMatch(etag));
+            batch.replace_item(now.id(), now.document(), Some(only_this))
+        }
+        None => batch.create_item(now.document()),
     }
-}
-
-fn only_if(etag: Etag) -> BatchReplaceOptions {
-    BatchReplaceOptions::default().with_precondition(Precondition::IfMatch(etag))
 }
 
 /// A transaction that failed answers with the status of each operation: that of
@@ -191,7 +323,7 @@ fn is_conflict(status: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::todos::tests::todo;
+    use crate::todos::tests::{list, todo};
     use serde_json::json;
 
     fn results(json: serde_json::Value) -> Vec<TransactionalBatchOperationResult> {
@@ -226,7 +358,7 @@ mod tests {
 
     #[test]
     fn the_event_has_the_lists_next_number_and_the_subjects_words() {
-        let list = List::new(todo().list).advanced();
+        let list = list().advanced();
 
         let event = event(&list, &todo(), EventKind::TodoAdded);
 

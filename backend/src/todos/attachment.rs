@@ -2,7 +2,10 @@
 
 use time::OffsetDateTime;
 
-use super::{AttachmentId, ContentType, EventKind, FileName, ListId, Outcome, TodoId};
+use super::{AttachmentId, ContentType, EventKind, FileName, Fingerprint, ListId, Outcome, TodoId};
+
+/// The most attachments of one todo.
+pub(crate) const MOST_ATTACHMENTS: usize = 20;
 
 /// A file that belongs to a todo: what is known of it. Its bytes are a blob.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +18,7 @@ pub(crate) struct Attachment {
     pub(crate) content_type: ContentType,
     pub(crate) created_at: OffsetDateTime,
     pub(crate) status: Status,
+    pub(crate) fingerprint: Fingerprint,
 }
 
 /// How far an attachment is.
@@ -65,6 +69,7 @@ impl Attachment {
             content_type,
             created_at: at,
             status: Status::Pending,
+            fingerprint: None,
         }
     }
 

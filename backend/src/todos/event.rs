@@ -33,18 +33,24 @@ pub(crate) struct Event {
     /// order; readers order by this.
     pub(crate) sequence: u64,
     pub(crate) kind: EventKind,
-    /// The todo or the attachment.
+    /// The todo or the attachment; nil when it is the list itself.
     pub(crate) subject: Uuid,
     /// The title, or the file's name.
     pub(crate) text: String,
     pub(crate) at: OffsetDateTime,
+    /// The trace that it belongs to, as a W3C `traceparent`.
+    pub(crate) trace: Option<String>,
 }
 
 /// What has happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EventKind {
+    ListCreated,
+    ListRenamed,
     TodoAdded,
+    TodoEdited,
     TodoCompleted,
+    TodoReopened,
     TodoDeleted,
     AttachmentAdded,
     AttachmentReady,
@@ -52,9 +58,13 @@ pub(crate) enum EventKind {
 }
 
 impl EventKind {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 10] = [
+        Self::ListCreated,
+        Self::ListRenamed,
         Self::TodoAdded,
+        Self::TodoEdited,
         Self::TodoCompleted,
+        Self::TodoReopened,
         Self::TodoDeleted,
         Self::AttachmentAdded,
         Self::AttachmentReady,
@@ -70,8 +80,12 @@ impl EventKind {
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
+            Self::ListCreated => "list.created",
+            Self::ListRenamed => "list.renamed",
             Self::TodoAdded => "todo.added",
+            Self::TodoEdited => "todo.edited",
             Self::TodoCompleted => "todo.completed",
+            Self::TodoReopened => "todo.reopened",
             Self::TodoDeleted => "todo.deleted",
             Self::AttachmentAdded => "attachment.added",
             Self::AttachmentReady => "attachment.ready",

@@ -5,10 +5,10 @@ use azure_storage_blob::BlobContainerClient;
 use platform::azure::Clients;
 
 use super::contents;
-use super::queue::Handler;
+use super::delivery::Handler;
 use super::trouble::Trouble;
 use crate::messages;
-use crate::store::{Store, StoreError, Versioned};
+use crate::store::{Store, StoreError, Thing, Versioned};
 use crate::todos::{Attachment, AttachmentId, ListId};
 
 /// Looks at attachments.
@@ -27,29 +27,32 @@ impl Inspector {
 
     /// Looks at an attachment, unless that has been done. It is ready when its
     /// bytes are there and failed when they are not.
-    // Identity worker, Storage Blob Data Contributor on container attachments; then
-    // Cosmos DB Built-in Data Contributor on container todos.
+    // Identity worker, Storage Blob Data Contributor on container attachments.
+    // Identity worker, Cosmos DB Built-in Data Contributor on container todos.
     pub(super) async fn inspect(&self, list: &ListId, id: AttachmentId) -> Result<(), Trouble> {
-        let attachment = self.store.attachment(list, id).await?;
-        // The job is sent long after the metadata is written. Should a replica of
-        // the store be behind all the same: the sweep finds what is pending.
-        let attachment = attachment.ok_or_else(|| Trouble::Permanent {
-            reason: "UnknownAttachment",
-            source: StoreError::NotThere("attachment").into(),
-        })?;
+        let Some(attachment) = self.store.attachment(list, id).await? else {
+            // It went with its todo. Should a replica of the store be behind: the
+            // sweep finds what is pending.
+            tracing::info!(list = %list, attachment = %id, "not there any more");
+            return Ok(());
+        };
         if !attachment.is_open() {
             return Ok(());
         }
-
         let finding = contents::find(&self.blobs, &attachment.blob_name()).await?;
-        let committed = self
+        let changed = self
             .store
             .change(list, id.0, |before: Option<&Versioned<Attachment>>| {
-                let before = before.ok_or(StoreError::NotThere("attachment"))?;
-                Ok(before.value.clone().found(finding.clone()))
+                let before = before.ok_or(StoreError::NotThere(Thing::Attachment))?;
+                Ok::<_, StoreError>(before.value.clone().found(finding.clone()))
             })
-            .await?;
-
+            .await;
+        let committed = match changed {
+            Ok(committed) => committed,
+            // It went with its todo in this very moment.
+            Err(StoreError::NotThere(_)) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
         if let Some(event) = committed.event {
             let kind = event.value.kind.as_str();
             tracing::info!(list = %list, attachment = %id, "{kind}");
@@ -59,6 +62,9 @@ impl Inspector {
 }
 
 impl Handler for Inspector {
+    /// Does a job: looks at the attachment that it names.
+    // Identity worker, Storage Blob Data Contributor on container attachments.
+    // Identity worker, Cosmos DB Built-in Data Contributor on container todos.
     async fn handle(&self, body: &[u8]) -> Result<(), Trouble> {
         let job = messages::read_job(body)?;
         self.inspect(&job.list, job.attachment).await

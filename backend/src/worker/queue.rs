@@ -1,71 +1,72 @@
-//! Messages of one queue, one after the other: received, handled, settled.
+//! The messages of one queue: as many in hand at the same time as there are
+//! slots, each in a task of its own.
 //!
-//! A message is settled only after its effect. While a dependency is down the
-//! message stays in hand, its lock is renewed, and the handling is tried again
-//! with pauses: another message would meet the same, and giving this one back at
-//! once would use up its deliveries in a moment.
+//! Only what can be begun at once is asked for, so that no message spends its
+//! lock waiting in this process. Any number of replicas may share a queue.
 
-use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use platform::backoff::Backoff;
 use platform::health::Check;
+use platform::readiness;
 use platform::server::Shutdown;
-use platform::telemetry::{error_chain, redact};
-use service_bus::{
-    ServiceBusError, ServiceBusErrorKind, ServiceBusReceivedMessage, ServiceBusReceiver,
-};
-use tokio::time::Instant;
+use platform::telemetry::context::continue_from;
+use platform::telemetry::{error_chain, metrics};
+use service_bus::ServiceBusError;
+use tokio::task::{JoinError, JoinSet};
 use tracing::Instrument as _;
 
-use super::trouble::Trouble;
-use platform::readiness;
+use super::delivery::{Handler, deliver};
+use super::inbox::{Inbox, Message};
+use crate::rounds::pause;
 
-/// How long one receive waits for a message.
+/// How long one receive waits for messages.
 const WAIT: Duration = Duration::from_secs(20);
-
-/// How long a message is kept in hand while what is in its way may pass.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-/// A third of the queues' lock duration. Not the lock's own end: the broker's
-/// clock is another.
-const RENEW_EVERY: Duration = Duration::from_secs(10);
-
-/// The effect of a message. It can be repeated.
-pub(crate) trait Handler: Sync {
-    /// Handles the body of a message.
-    fn handle(&self, body: &[u8]) -> impl Future<Output = Result<(), Trouble>> + Send;
-}
 
 /// A queue, and what becomes of its messages.
 #[derive(Debug)]
-pub(crate) struct Consumer<H> {
-    pub(crate) queue: String,
-    pub(crate) receiver: ServiceBusReceiver,
-    pub(crate) handler: H,
+pub(super) struct Consumer<I, H> {
+    pub(super) queue: String,
+    pub(super) inbox: I,
+    pub(super) handler: H,
+    /// How many messages may be in hand at the same time.
+    pub(super) slots: usize,
+    /// How long those in hand may take once the pod is asked to end.
+    pub(super) drain: Duration,
 }
 
-impl<H: Handler> Consumer<H> {
-    /// Handles messages until the pod is asked to end, and then the one in hand.
-    /// The check is ready once the receiver's link stands.
-    // Identity worker, Azure Service Bus Data Receiver on the queue.
-    pub(crate) async fn run(self, check: Check, shutdown: Shutdown) {
+impl<I: Inbox, H: Handler> Consumer<I, H> {
+    /// Handles messages until the pod is asked to end: then takes no more, and
+    /// lets those in hand end. The check is ready once the link stands.
+    // Identity worker, Azure Service Bus Data Receiver on queue todo-events.
+    // Identity worker, Azure Service Bus Data Receiver on queue attachment-jobs.
+    pub(super) async fn run(self, check: Check, shutdown: Shutdown) {
+        let consumer = Arc::new(self);
+        let mut in_hand = JoinSet::new();
         let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));
         // Only to open the link: whether there are messages does not matter yet.
         let mut wait = Duration::ZERO;
         loop {
+            let free = consumer.slots.saturating_sub(in_hand.len());
             let received = tokio::select! {
                 biased;
                 () = shutdown.requested() => break,
-                received = self.receiver.receive_message(wait) => received,
+                Some(ended) = in_hand.join_next() => {
+                    look_at(ended);
+                    continue;
+                }
+                received = consumer.receive(free, wait), if free > 0 => received,
             };
             match received {
-                Ok(message) => {
+                Ok(messages) => {
                     check.ready();
                     wait = WAIT;
                     backoff.reset();
-                    if let Some(message) = message {
-                        self.process(&message, &shutdown).await;
+                    for message in messages {
+                        let consumer = Arc::clone(&consumer);
+                        let shutdown = shutdown.clone();
+                        in_hand.spawn(async move { consumer.process(message, &shutdown).await });
                     }
                 }
                 Err(error) => {
@@ -73,198 +74,213 @@ impl<H: Handler> Consumer<H> {
                         readiness::waiting(&check, &error);
                     } else {
                         let cause = error_chain(&error);
-                        tracing::warn!(cause, queue = self.queue, "cannot receive");
+                        tracing::warn!(cause, queue = consumer.queue, "cannot receive");
                     }
                     pause(backoff.pause(), &shutdown).await;
                 }
             }
         }
-        self.receiver.close().await;
-    }
-
-    async fn process(&self, message: &ServiceBusReceivedMessage, shutdown: &Shutdown) {
-        let span = tracing::info_span!(
-            "message",
-            queue = self.queue,
-            message.id = message.message_id(),
-            message.delivery_count = message.delivery_count(),
-        );
-        async {
-            let outcome = persist(&self.handler, message.body(), shutdown);
-            let settled = tokio::select! {
-                outcome = outcome => self.settle(message, outcome).await,
-                lost = self.keep_lock(message) => Err(lost),
-            };
-            if let Err(error) = settled {
-                // It comes again, to this replica or another.
-                let cause = error_chain(&error);
-                tracing::warn!(cause, "the message was not settled");
-            }
+        consumer.inbox.close().await;
+        while let Some(ended) = in_hand.join_next().await {
+            look_at(ended);
         }
-        .instrument(span)
-        .await;
+        // Settling what was in hand has opened a link again.
+        consumer.inbox.close().await;
     }
 
-    async fn settle(
+    async fn receive(
         &self,
-        message: &ServiceBusReceivedMessage,
-        handled: Result<(), Trouble>,
-    ) -> Result<(), ServiceBusError> {
-        let Err(trouble) = handled else {
-            return self.receiver.complete_message(message).await;
-        };
-        let cause = error_chain(&trouble);
-        match trouble {
-            Trouble::Passing(_) => {
-                tracing::warn!(cause, "gave the message back");
-                self.receiver.abandon_message(message).await
-            }
-            Trouble::Permanent { reason, source } => {
-                tracing::error!(cause, reason, "dead-lettered the message: {reason}");
-                let description = redact(&error_chain(&*source)).into_owned();
-                self.receiver
-                    .dead_letter_message(message, reason, &description)
-                    .await
-            }
-        }
+        most: usize,
+        wait: Duration,
+    ) -> Result<Vec<Message<I::Receipt>>, ServiceBusError> {
+        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        self.inbox.receive(most, wait).await
     }
 
-    /// Renews the lock for as long as it is polled, and ends when it is lost.
-    async fn keep_lock(&self, message: &ServiceBusReceivedMessage) -> ServiceBusError {
-        loop {
-            tokio::time::sleep(RENEW_EVERY).await;
-            if let Err(error) = self.receiver.renew_message_lock(message).await {
-                if let ServiceBusErrorKind::MessageLockLost { .. } = error.kind() {
-                    return error;
-                }
-                let cause = error_chain(&error);
-                tracing::warn!(cause, "cannot renew the lock");
-            }
+    async fn process(&self, message: Message<I::Receipt>, shutdown: &Shutdown) {
+        let span = tracing::info_span!(
+            "process",
+            otel.name = format!("process {}", self.queue),
+            otel.kind = "consumer",
+            queue = self.queue,
+            message.id = message.id,
+            message.delivery_count = message.delivery_count,
+        );
+        if let Some(trace) = &message.trace {
+            continue_from(&span, trace);
         }
+        metrics::queue_lag(&self.queue, message.waited);
+        let ends = (shutdown, self.drain);
+        let outcome = deliver(&self.inbox, &self.handler, &message, ends)
+            .instrument(span)
+            .await;
+        metrics::message(&self.queue, outcome.as_str());
     }
 }
 
-/// Handles a message, again and again while what is in the way may pass, for as
-/// long as there is patience and the pod is not asked to end.
-async fn persist(handler: &impl Handler, body: &[u8], shutdown: &Shutdown) -> Result<(), Trouble> {
-    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let outcome = handler.handle(body).await;
-        let Err(trouble @ Trouble::Passing(_)) = &outcome else {
-            return outcome;
-        };
-        if shutdown.is_requested() || Instant::now() >= deadline {
-            return outcome;
-        }
-        let cause = error_chain(trouble);
-        tracing::warn!(cause, "not handled yet");
-        pause(backoff.pause(), shutdown).await;
-    }
-}
-
-/// Waits, unless the pod is asked to end.
-pub(super) async fn pause(time: Duration, shutdown: &Shutdown) {
-    tokio::select! {
-        () = tokio::time::sleep(time) => {}
-        () = shutdown.requested() => {}
+/// A handler that panics leaves its message to its lock's end.
+fn look_at(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a message's handling broke down");
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::inbox::played::Played;
+    use super::super::trouble::Trouble;
     use super::*;
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use platform::health::Readiness;
+    use std::sync::Mutex;
+    use tokio::sync::watch;
+    use tokio::task::JoinHandle;
 
-    /// Fails a number of times, and asks the pod to end when it does.
-    struct Failing {
-        times: u32,
-        asked: AtomicU32,
-        ends: Option<Shutdown>,
+    const LOCK: Duration = Duration::from_secs(30);
+    const DRAIN: Duration = Duration::from_secs(25);
+
+    /// Begins everything, and finishes what it is let.
+    #[derive(Clone)]
+    struct Bench {
+        begun: Arc<Mutex<Vec<String>>>,
+        let_go: watch::Sender<Vec<&'static str>>,
     }
 
-    impl Failing {
-        fn times(times: u32) -> Self {
+    impl Bench {
+        fn new() -> Self {
             Self {
-                times,
-                asked: AtomicU32::new(0),
-                ends: None,
+                begun: Arc::default(),
+                let_go: watch::Sender::default(),
             }
         }
 
-        fn asked(&self) -> u32 {
-            self.asked.load(Ordering::Relaxed)
+        fn begun(&self) -> Vec<String> {
+            self.begun.lock().expect("no test panics in here").clone()
+        }
+
+        fn let_go(&self, id: &'static str) {
+            self.let_go.send_modify(|done| done.push(id));
         }
     }
 
-    impl Handler for Failing {
-        async fn handle(&self, _: &[u8]) -> Result<(), Trouble> {
-            if self.asked.fetch_add(1, Ordering::Relaxed) >= self.times {
-                return Ok(());
-            }
-            if let Some(shutdown) = &self.ends {
-                shutdown.request("test");
-            }
-            Err(Trouble::Passing("the dependency is down".into()))
+    impl Handler for Bench {
+        async fn handle(&self, body: &[u8]) -> Result<(), Trouble> {
+            let id = String::from_utf8_lossy(body).into_owned();
+            assert_ne!(id, "bomb", "this is what breaks down");
+            self.begun
+                .lock()
+                .expect("no test panics in here")
+                .push(id.clone());
+            let mut let_go = self.let_go.subscribe();
+            let done = let_go.wait_for(|done| done.iter().any(|done| *done == id));
+            done.await.expect("the bench is there");
+            Ok(())
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn what_passes_costs_no_delivery() {
-        let handler = Failing::times(5);
-
-        let outcome = persist(&handler, b"", &Shutdown::manual()).await;
-
-        assert!(outcome.is_ok());
-        assert_eq!(handler.asked(), 6);
+    struct Running {
+        inbox: Played,
+        bench: Bench,
+        readiness: Readiness,
+        shutdown: Shutdown,
+        task: JoinHandle<()>,
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn patience_has_an_end() {
-        let handler = Failing::times(u32::MAX);
-        let begin = Instant::now();
-
-        let outcome = persist(&handler, b"", &Shutdown::manual()).await;
-
-        assert!(matches!(outcome, Err(Trouble::Passing(_))));
-        let lasted = begin.elapsed();
-        assert!(
-            PATIENCE <= lasted && lasted <= PATIENCE + Duration::from_secs(10),
-            "{lasted:?}"
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_pod_that_ends_gives_the_message_back_at_once() {
+    fn running(slots: usize) -> Running {
+        let (inbox, bench) = (Played::with_locks_of(LOCK), Bench::new());
         let shutdown = Shutdown::manual();
-        let handler = Failing {
-            ends: Some(shutdown.clone()),
-            ..Failing::times(u32::MAX)
+        let readiness = Readiness::new(&shutdown);
+        let consumer = Consumer {
+            queue: "played".to_owned(),
+            inbox: inbox.clone(),
+            handler: bench.clone(),
+            slots,
+            drain: DRAIN,
         };
-        let begin = Instant::now();
+        let task = tokio::spawn(consumer.run(readiness.check("played"), shutdown.clone()));
+        Running {
+            inbox,
+            bench,
+            readiness,
+            shutdown,
+            task,
+        }
+    }
 
-        let outcome = persist(&handler, b"", &shutdown).await;
-
-        assert!(matches!(outcome, Err(Trouble::Passing(_))));
-        assert_eq!(handler.asked(), 1);
-        assert_eq!(begin.elapsed(), Duration::ZERO);
+    /// On the paused clock: everything that can happen by then has happened.
+    async fn a_second_later() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_never_will_is_tried_once() {
-        struct Refusing;
-        impl Handler for Refusing {
-            async fn handle(&self, body: &[u8]) -> Result<(), Trouble> {
-                crate::messages::read_job(body)?;
-                Ok(())
-            }
+    async fn as_many_messages_are_in_hand_as_there_are_slots_and_no_more() {
+        let worker = running(3);
+        for id in ["a", "b", "c", "d", "e"] {
+            worker.inbox.put(id);
         }
+        a_second_later().await;
+        assert!(worker.readiness.report().ready);
+        assert_eq!(worker.bench.begun(), ["a", "b", "c"]);
 
-        let outcome = persist(&Refusing, b"poison", &Shutdown::manual()).await;
+        worker.bench.let_go("b");
+        a_second_later().await;
 
-        let Err(Trouble::Permanent { reason, .. }) = outcome else {
-            panic!("poison is permanent: {outcome:?}");
-        };
-        assert_eq!(reason, "UnreadableMessage");
+        assert_eq!(worker.bench.begun(), ["a", "b", "c", "d"]);
+        assert_eq!(worker.inbox.settled(), ["complete b"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_can_be_begun_is_asked_for_also_while_it_waits() {
+        let worker = running(3);
+        worker.inbox.put("a");
+        a_second_later().await;
+        worker.inbox.put("b");
+        a_second_later().await;
+        worker.bench.let_go("a");
+        a_second_later().await;
+
+        assert_eq!(worker.inbox.asked_for(), [3, 2, 1, 2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pod_that_ends_takes_no_more_and_finishes_what_is_in_hand() {
+        let worker = running(2);
+        worker.inbox.put("a");
+        a_second_later().await;
+
+        worker.shutdown.request("test");
+        a_second_later().await;
+        worker.inbox.put("b");
+        a_second_later().await;
+        assert_eq!(worker.inbox.closed(), 1, "closed before the work is done");
+        worker.bench.let_go("a");
+        worker.task.await.expect("an orderly end");
+
+        assert_eq!(worker.bench.begun(), ["a"]);
+        assert_eq!(worker.inbox.settled(), ["complete a"]);
+        assert_eq!(worker.inbox.closed(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pod_that_ends_waits_no_longer_than_it_may() {
+        let worker = running(2);
+        worker.inbox.put("a");
+        a_second_later().await;
+
+        worker.shutdown.request("test");
+        let ended = tokio::time::timeout(DRAIN + Duration::from_secs(1), worker.task).await;
+
+        ended.expect("in time").expect("an orderly end");
+        assert_eq!(worker.inbox.settled(), ["abandon a"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_breaks_down_frees_its_slot() {
+        let worker = running(1);
+        worker.inbox.put("bomb");
+        worker.inbox.put("a");
+        worker.bench.let_go("a");
+        a_second_later().await;
+
+        assert_eq!(worker.inbox.settled(), ["complete a"]);
     }
 }

@@ -2,7 +2,9 @@
 //! pending, because their job was never sent, and blobs without metadata.
 //!
 //! Each round is bounded. When a dependency is down the round ends there, and
-//! the next one comes later each time.
+//! the next one comes later each time. Any number of replicas may sweep: their
+//! rounds begin at different moments, each looks again at what it found before
+//! it does anything, and what two of them do at once has the effect of one.
 
 use std::time::Duration;
 
@@ -12,16 +14,15 @@ use azure_storage_blob::models::{
 };
 use futures::TryStreamExt as _;
 use platform::azure::AzureFailure;
-use platform::backoff::Backoff;
 use platform::server::Shutdown;
 use platform::telemetry::error_chain;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::attachments::Inspector;
-use super::queue::pause;
 use super::trouble::Trouble;
 use crate::instant;
+use crate::rounds::Rounds;
 use crate::todos::{AttachmentId, ListId};
 
 /// The most attachments of one round.
@@ -29,9 +30,6 @@ const MOST_PENDING: usize = 50;
 
 /// The most blobs of one round; the next goes on where it ended.
 const MOST_BLOBS: i32 = 100;
-
-/// The longest pause after rounds that failed.
-const LONGEST_PAUSE: Duration = Duration::from_mins(4);
 
 /// Takes care of what was left behind.
 pub(crate) struct Sweep {
@@ -44,44 +42,31 @@ pub(crate) struct Sweep {
 
 impl Sweep {
     /// Sweeps until the pod is asked to end.
+    // Identity worker, Storage Blob Data Contributor on container attachments.
+    // Identity worker, Cosmos DB Built-in Data Contributor on container todos.
     pub(crate) async fn run(self, shutdown: Shutdown) {
-        let mut backoff = Backoff::new(self.every, LONGEST_PAUSE.max(self.every));
-        let mut next = self.every;
+        let mut rounds = Rounds::new("sweeping", self.every);
         let mut marker = None;
-        loop {
-            pause(next, &shutdown).await;
-            if shutdown.is_requested() {
-                return;
+        while rounds.next(&shutdown).await {
+            tokio::select! {
+                () = shutdown.requested() => return,
+                outcome = self.round(&mut marker) => rounds.ended(outcome),
             }
-            next = match self.round(&mut marker, &shutdown).await {
-                Ok(()) => {
-                    backoff.reset();
-                    self.every
-                }
-                Err(trouble) => {
-                    let cause = error_chain(&trouble);
-                    tracing::warn!(cause, "a sweep was cut short");
-                    backoff.pause()
-                }
-            };
         }
     }
 
-    async fn round(&self, marker: &mut Option<String>, shutdown: &Shutdown) -> Result<(), Trouble> {
+    async fn round(&self, marker: &mut Option<String>) -> Result<(), Trouble> {
         let before = instant::now() - self.grace;
-        self.pending(before, shutdown).await?;
-        self.orphans(before, marker, shutdown).await
+        self.pending(before).await?;
+        self.orphans(before, marker).await
     }
 
     /// Looks at attachments that stayed pending: ready if their bytes are there,
     /// failed if not.
     // Identity worker, Cosmos DB Built-in Data Contributor on container todos.
-    async fn pending(&self, before: OffsetDateTime, shutdown: &Shutdown) -> Result<(), Trouble> {
+    async fn pending(&self, before: OffsetDateTime) -> Result<(), Trouble> {
         let store = &self.inspector.store;
         for attachment in store.pending_since_before(before, MOST_PENDING).await? {
-            if shutdown.is_requested() {
-                return Ok(());
-            }
             let Err(trouble) = self
                 .inspector
                 .inspect(&attachment.list, attachment.id)
@@ -100,21 +85,17 @@ impl Sweep {
         Ok(())
     }
 
-    /// Removes blobs that no metadata knows. Metadata comes first and is never
-    /// removed, so that a blob without is one that nobody can reach.
-    // Identity worker, Storage Blob Data Contributor on container attachments; and
-    // Cosmos DB Built-in Data Contributor on container todos.
+    /// Removes blobs that no metadata knows. Metadata comes first and goes last, so
+    /// that a blob without is one that nobody can reach.
+    // Identity worker, Storage Blob Data Contributor on container attachments.
+    // Identity worker, Cosmos DB Built-in Data Contributor on container todos.
     async fn orphans(
         &self,
         before: OffsetDateTime,
         marker: &mut Option<String>,
-        shutdown: &Shutdown,
     ) -> Result<(), Trouble> {
         let (blobs, next) = self.page(marker.clone()).await?;
         for blob in blobs.into_iter().filter_map(Blob::of) {
-            if shutdown.is_requested() {
-                return Ok(());
-            }
             let Some((list, id)) = owner(&blob.name) else {
                 tracing::debug!(blob = blob.name, "not a name of ours: left alone");
                 continue;

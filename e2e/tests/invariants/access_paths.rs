@@ -1,15 +1,15 @@
 //! `docs/access-paths.md`: which function relies on which identity and role. It is
-//! made from a line above each function,
+//! made from lines above functions, of which every handler of a route and every
+//! job has to have at least one:
 //!
 //! ```text
-//! // Identity worker, Storage Blob Data Contributor on container attachments; then
-//! // Cosmos DB Built-in Data Contributor on container todos.
+//! // Identity backend or worker, Cosmos DB Built-in Data Contributor on container todos.
+//! // Identity worker, Storage Blob Data Contributor on container attachments.
 //! // Identity frontend, call to backend.
 //! // No identity: it shows a file that is part of the program.
 //! ```
 //!
-//! which every handler of a route and every job has to have. To make it anew:
-//! `UPDATE_DOCS=1 cargo test -p e2e --test invariants access_paths`.
+//! To make it anew: `UPDATE_DOCS=1 cargo test -p e2e --test invariants access_paths`.
 
 mod check;
 mod document;

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use e2e::stack::{Options, Stack};
 
-use crate::outsider::Outsider;
 use crate::person::{Person, hold, start, until_held};
 
 /// A message's lock lasts 30 seconds.
@@ -118,32 +117,5 @@ async fn a_frontend_killed_between_upload_and_send_loses_no_file() {
         })
         .await;
     assert_eq!(person.download("notes.txt").await, b"Remember the milk.");
-    stack.stop(|_| {}).await.expect("everything ends");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_poison_message_is_dead_lettered_with_a_reason_and_the_queue_goes_on() {
-    let stack = start(Options::default()).await;
-    let person = Person::at(&stack);
-    let backend = Outsider::as_identity(&stack, "backend").await;
-    let worker = Outsider::as_identity(&stack, "worker").await;
-
-    backend
-        .send("todo-events", "poison", b"{ this is no event")
-        .await;
-    person.add("Go on").await;
-    person
-        .until(&stack, "the queue goes on", |page| {
-            page.activity().iter().any(|entry| entry.contains("Go on"))
-        })
-        .await;
-
-    let dead = worker.receive_dead_letter("todo-events").await;
-    assert_eq!(dead.body, b"{ this is no event");
-    assert!(!dead.reason.is_empty(), "a reason says what is wrong");
-    assert!(
-        !dead.description.is_empty(),
-        "a description says what to do"
-    );
     stack.stop(|_| {}).await.expect("everything ends");
 }

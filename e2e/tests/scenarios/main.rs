@@ -6,6 +6,7 @@
 mod api;
 mod backend_calls;
 mod chaos;
+mod conventions;
 mod crashes;
 mod grants;
 mod load;
@@ -14,4 +15,6 @@ mod person;
 mod records;
 mod replicas;
 mod story;
+mod telemetry;
 mod up;
+mod worker;

@@ -38,6 +38,12 @@ impl Records {
         (of_kind("event").count(), sequence.unwrap_or_default())
     }
 
+    /// How many documents of a kind a list has.
+    pub(crate) async fn of_kind(&self, list: &str, kind: &str) -> usize {
+        let documents = self.documents("todos", list).await;
+        documents.iter().filter(|d| d["kind"] == kind).count()
+    }
+
     /// Every document of a partition.
     async fn documents(&self, container: &str, partition: &str) -> Vec<Value> {
         let url =

@@ -215,6 +215,8 @@ async fn service_bus_lets_a_receiver_receive_from_its_queue_only() {
     for queue in ["readable", "plain", "no-such-queue"] {
         let error = client.create_sender(queue).send_message(&message).await;
         assert_unauthorized(&error.expect_err("denied"), "Send", queue);
+        let error = client.create_sender(queue).open().await;
+        assert_unauthorized(&error.expect_err("denied"), "Send", queue);
         let error = client.probe(queue, Direction::Send).await;
         assert_unauthorized(&error.expect_err("denied"), "Send", queue);
     }

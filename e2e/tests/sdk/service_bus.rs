@@ -34,7 +34,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_duplicate_within_the_window_is_dropped,
         a_lock_that_expires_is_lost,
         a_renewed_lock_lasts,
-        what_was_fetched_ahead_is_given_back,
+        several_messages_come_at_once_and_no_more_than_asked_for,
+        what_was_handed_over_and_not_taken_is_given_back,
+        peeking_shows_dead_letters_and_leaves_them,
+        a_sender_can_be_opened_without_sending,
         a_message_that_is_too_large_is_refused,
         a_missing_queue_is_told,
         a_probe_takes_nothing,
@@ -56,7 +59,6 @@ fn receiver(client: &ServiceBusClient, queue: &str) -> ServiceBusReceiver {
 fn dead_letters(client: &ServiceBusClient, queue: &str) -> ServiceBusReceiver {
     let options = ServiceBusReceiverOptions {
         sub_queue: SubQueue::DeadLetter,
-        ..ServiceBusReceiverOptions::default()
     };
     client.create_receiver(queue, options)
 }
@@ -315,14 +317,37 @@ async fn a_renewed_lock_lasts() {
         .expect("completed");
 }
 
-async fn what_was_fetched_ahead_is_given_back() {
+async fn several_messages_come_at_once_and_no_more_than_asked_for() {
     let client = client();
+    send(&client, "several", &["a", "b", "c", "d"]).await;
+    let (one, other) = (receiver(&client, "several"), receiver(&client, "several"));
+
+    let mut mine = Vec::new();
+    while mine.len() < 3 {
+        let missing = u32::try_from(3 - mine.len()).expect("three at most");
+        let received = one.receive_messages(missing, SOON).await.expect("received");
+        assert!(!received.is_empty(), "{mine:?}");
+        mine.extend(received);
+    }
+    let theirs = receive(&other).await;
+
+    assert_eq!(theirs.message_id(), Some("d"), "it was locked by nobody");
+    for (message, id) in mine.iter().zip(["a", "b", "c"]) {
+        assert_eq!(message.message_id(), Some(id));
+        one.renew_message_lock(message).await.expect("renewed");
+    }
+    for message in mine.iter().rev() {
+        one.complete_message(message).await.expect("completed");
+    }
+    other.complete_message(&theirs).await.expect("completed");
+}
+
+async fn what_was_handed_over_and_not_taken_is_given_back() {
+    let client = client();
+    let eager = receiver(&client, "prefetched");
+    let none = eager.receive_messages(3, BRIEFLY).await;
+    assert!(none.expect("received").is_empty());
     send(&client, "prefetched", &["a", "b", "c"]).await;
-    let options = ServiceBusReceiverOptions {
-        prefetch_count: 3,
-        ..ServiceBusReceiverOptions::default()
-    };
-    let eager = client.create_receiver("prefetched", options);
 
     let first = receive(&eager).await;
     eager.close().await;
@@ -340,6 +365,43 @@ async fn what_was_fetched_ahead_is_given_back() {
         );
         next.complete_message(&message).await.expect("completed");
     }
+}
+
+async fn peeking_shows_dead_letters_and_leaves_them() {
+    let client = client();
+    let dead = dead_letters(&client, "peeked");
+    let none = dead.peek_messages(10, 0).await.expect("peeked");
+    assert!(none.is_empty(), "{none:?}");
+    send(&client, "peeked", &["poison"]).await;
+    let receiver = receiver(&client, "peeked");
+    let message = receive(&receiver).await;
+    let dead_lettered = receiver.dead_letter_message(&message, "Unreadable", "no JSON");
+    dead_lettered.await.expect("dead-lettered");
+
+    for _ in 0..2 {
+        let peeked = dead.peek_messages(10, 0).await.expect("peeked");
+        let [peeked] = peeked.as_slice() else {
+            panic!("there is one: {peeked:?}");
+        };
+        assert_eq!(peeked.message_id(), Some("poison"));
+        assert_eq!(peeked.dead_letter_reason(), Some("Unreadable"));
+        assert_eq!(peeked.dead_letter_error_description(), Some("no JSON"));
+        assert!(peeked.lock_token().is_nil());
+    }
+    let taken = receive(&dead).await;
+    dead.complete_message(&taken).await.expect("completed");
+}
+
+async fn a_sender_can_be_opened_without_sending() {
+    let client = client();
+    let sender = client.create_sender("opened");
+
+    sender.open().await.expect("allowed");
+    sender.open().await.expect("it is open");
+
+    assert!(is_empty(&receiver(&client, "opened")).await);
+    let message = ServiceBusMessage::new("m", "m");
+    sender.send_message(&message).await.expect("sent");
 }
 
 async fn a_message_that_is_too_large_is_refused() {

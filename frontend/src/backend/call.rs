@@ -50,6 +50,8 @@ impl Caller {
     pub(super) fn new(token: ProjectedToken) -> Self {
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(2))
+            // Before the backend closes what is idle: a request must not meet that.
+            .pool_idle_timeout(Duration::from_secs(15))
             // The token is for the backend and for nobody on the way or elsewhere.
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()

@@ -87,8 +87,7 @@ impl ServiceBusClient {
         options: ServiceBusReceiverOptions,
     ) -> ServiceBusReceiver {
         let entity = Entity::queue(queue).sub_queue(options.sub_queue);
-        let credit = options.prefetch_count.max(1);
-        ServiceBusReceiver::new(Arc::clone(&self.shared), entity, credit)
+        ServiceBusReceiver::new(Arc::clone(&self.shared), entity)
     }
 
     /// Whether the identity may send to, or receive from, `queue`, without any side effect: on a

@@ -148,7 +148,9 @@ impl ServiceBusErrorKind {
         )
     }
 
-    pub(crate) fn during(self, operation: &'static str, entity: &str) -> ServiceBusError {
+    /// The error of an operation, such as `send to`, on an entity. For those who play a queue in
+    /// their tests.
+    pub fn during(self, operation: &'static str, entity: &str) -> ServiceBusError {
         ServiceBusError {
             operation,
             entity: entity.to_owned(),

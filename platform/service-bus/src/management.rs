@@ -1,4 +1,4 @@
-//! Settling a message and renewing its lock through the entity's node `$management`.
+//! Settling a message, renewing its lock and peeking through the entity's node `$management`.
 //!
 //! On the link itself a settlement is a frame to which the AMQP engine shows no answer, so a lost
 //! lock would look like success; here the broker answers 200, or 410 with
@@ -17,7 +17,7 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    ServiceBusErrorKind,
+    ServiceBusErrorKind, ServiceBusReceivedMessage,
     address::Entity,
     client::Shared,
     link::{self, Opened},
@@ -59,7 +59,7 @@ impl Management {
         disposition: &Disposition<'_>,
     ) -> Result<(), ServiceBusErrorKind> {
         let body = disposition_body(lock_token, disposition);
-        self.call("com.microsoft:update-disposition", link_name, &body)
+        self.call("com.microsoft:update-disposition", Some(link_name), &body)
             .await?;
         Ok(())
     }
@@ -72,12 +72,27 @@ impl Management {
     ) -> Result<OffsetDateTime, ServiceBusErrorKind> {
         let body = map([("lock-tokens", lock_tokens(lock_token))]);
         let response = self
-            .call("com.microsoft:renew-lock", link_name, &body)
+            .call("com.microsoft:renew-lock", Some(link_name), &body)
             .await?;
         expiration_in(&response.body).ok_or_else(|| ServiceBusErrorKind::Amqp {
             condition: "amqp:decode-error".to_owned(),
             description: "the response names no expiration".to_owned(),
         })
+    }
+
+    /// Messages from a sequence number on, without locking them.
+    pub(crate) async fn peek(
+        &self,
+        max_messages: u32,
+        from_sequence_number: i64,
+    ) -> Result<Vec<ServiceBusReceivedMessage>, ServiceBusErrorKind> {
+        let count = i32::try_from(max_messages).unwrap_or(i32::MAX);
+        let body = map([
+            ("from-sequence-number", Value::Long(from_sequence_number)),
+            ("message-count", Value::Int(count)),
+        ]);
+        let response = self.call("com.microsoft:peek-message", None, &body).await?;
+        messages_in(&response.body)
     }
 
     pub(crate) async fn close(&self) {
@@ -95,12 +110,13 @@ impl Management {
     async fn call(
         &self,
         operation: &'static str,
-        link_name: &str,
+        link_name: Option<&str>,
         body: &Value,
     ) -> Result<Response, ServiceBusErrorKind> {
         let mut retry = Retry::new(&self.shared.options);
         loop {
-            match self.attempt(operation, link_name, body, &retry).await {
+            // Opening a link takes many steps, and few requests have to.
+            match Box::pin(self.attempt(operation, link_name, body, &retry)).await {
                 Ok(response) => return Ok(response),
                 Err(failure) => retry.or_give_up(failure).await?,
             }
@@ -110,7 +126,7 @@ impl Management {
     async fn attempt(
         &self,
         operation: &'static str,
-        link_name: &str,
+        link_name: Option<&str>,
         body: &Value,
         retry: &Retry<'_>,
     ) -> Result<Response, Failure> {
@@ -127,10 +143,9 @@ impl Management {
         }
         let opened = slot.as_mut().expect("it was opened above");
 
-        let properties = request_link::properties([
-            ("operation", SimpleValue::from(operation)),
-            ("associated-link-name", SimpleValue::from(link_name)),
-        ]);
+        let operation = [("operation", SimpleValue::from(operation))];
+        let link = link_name.map(|name| ("associated-link-name", SimpleValue::from(name)));
+        let properties = request_link::properties(operation.into_iter().chain(link));
         let request = opened.link.request(properties, body.clone());
         let answer = timeout_at(deadline, request)
             .await
@@ -220,6 +235,28 @@ fn expiration_in(body: &Value) -> Option<OffsetDateTime> {
     }
 }
 
+/// Empty also when the broker answers 204, without a body.
+fn messages_in(body: &Value) -> Result<Vec<ServiceBusReceivedMessage>, ServiceBusErrorKind> {
+    let Value::Map(map) = body else {
+        return Ok(Vec::new());
+    };
+    let messages = match map.get(&Value::from("messages")) {
+        Some(Value::List(messages) | Value::Array(Array(messages))) => messages.as_slice(),
+        _ => &[],
+    };
+    messages
+        .iter()
+        .filter_map(|message| match message {
+            Value::Map(message) => message.get(&Value::from("message")),
+            _ => None,
+        })
+        .filter_map(|message| match message {
+            Value::Binary(encoded) => Some(ServiceBusReceivedMessage::from_peeked(encoded)),
+            _ => None,
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -279,6 +316,20 @@ mod tests {
         assert_eq!(
             get("deadletter-description"),
             Some(Value::from("no such list"))
+        );
+    }
+
+    #[test]
+    fn a_peek_that_finds_nothing_has_no_body() {
+        assert!(messages_in(&Value::Null).unwrap().is_empty());
+        let malformed = map([("message", Value::Binary(vec![1, 2, 3].into()))]);
+
+        let found = messages_in(&map([("messages", Value::List(vec![malformed]))]));
+
+        let kind = found.unwrap_err();
+        assert!(
+            kind.to_string().starts_with("amqp:decode-error: "),
+            "{kind}"
         );
     }
 

@@ -6,10 +6,11 @@ use fe2o3_amqp::Delivery;
 use fe2o3_amqp_types::{
     messaging::{
         AmqpValue, ApplicationProperties, Body, Data, Message, MessageAnnotations, MessageId,
-        Properties,
+        Properties, message::DecodeIntoMessage as _,
     },
     primitives::{Binary, SimpleValue, Symbol, Value},
 };
+use serde_amqp::read::SliceReader;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -85,20 +86,27 @@ impl ServiceBusMessage {
 }
 
 impl ServiceBusReceivedMessage {
-    pub(crate) fn from_amqp(
+    pub(crate) fn from_delivery(
         delivery: Delivery<Body<Value>>,
         link_name: &str,
     ) -> Result<Self, ServiceBusErrorKind> {
         let (info, message) = delivery.into_parts();
+        let lock_token = lock_token(info.delivery_tag())
+            .ok_or_else(|| undecodable("the delivery tag is no lock token"))?;
+        Ok(Self::from_amqp(message, (lock_token, link_name)))
+    }
+
+    /// A message that was only looked at, as the management node encodes it.
+    pub(crate) fn from_peeked(encoded: &[u8]) -> Result<Self, ServiceBusErrorKind> {
+        let message = Body::<Value>::decode_message_from_reader(SliceReader::new(encoded))
+            .map_err(|error| undecodable(&error.to_string()))?;
+        Ok(Self::from_amqp(message, (Uuid::nil(), "")))
+    }
+
+    fn from_amqp(message: Message<Body<Value>>, (lock_token, link_name): (Uuid, &str)) -> Self {
         let properties = message.properties.unwrap_or_default();
         let annotations = message.message_annotations.unwrap_or_default();
-        let lock_token =
-            lock_token(info.delivery_tag()).ok_or_else(|| ServiceBusErrorKind::Amqp {
-                condition: "amqp:decode-error".to_owned(),
-                description: "the delivery tag is no lock token".to_owned(),
-            })?;
-
-        Ok(Self {
+        Self {
             body: bytes_of(message.body),
             message_id: properties.message_id.map(id_text),
             content_type: properties.content_type.map(Symbol::into_inner),
@@ -121,7 +129,7 @@ impl ServiceBusReceivedMessage {
                 _ => None,
             },
             link_name: link_name.to_owned(),
-        })
+        }
     }
 
     /// The payload. Empty if it is neither bytes nor text.
@@ -155,7 +163,7 @@ impl ServiceBusReceivedMessage {
         self.delivery_count
     }
 
-    /// Names this lock.
+    /// Names this lock; nil when the message was only peeked at.
     pub fn lock_token(&self) -> Uuid {
         self.lock_token
     }
@@ -219,6 +227,13 @@ impl fmt::Debug for ServiceBusReceivedMessage {
             .field("sequence_number", &self.sequence_number)
             .field("locked_until", &self.locked_until)
             .finish_non_exhaustive()
+    }
+}
+
+fn undecodable(what: &str) -> ServiceBusErrorKind {
+    ServiceBusErrorKind::Amqp {
+        condition: "amqp:decode-error".to_owned(),
+        description: what.to_owned(),
     }
 }
 

@@ -48,23 +48,10 @@ impl Default for RetryOptions {
 }
 
 /// What a [`ServiceBusReceiver`](crate::ServiceBusReceiver) reads.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct ServiceBusReceiverOptions {
     /// The queue itself or its dead-letter queue.
     pub sub_queue: SubQueue,
-    /// How many messages the broker may hand over ahead of the caller, the one asked for
-    /// included; at least 1. Each is locked from the moment it is handed over, so choose no more
-    /// than can be finished within the lock's duration. Default: 1.
-    pub prefetch_count: u32,
-}
-
-impl Default for ServiceBusReceiverOptions {
-    fn default() -> Self {
-        Self {
-            sub_queue: SubQueue::None,
-            prefetch_count: 1,
-        }
-    }
 }
 
 /// Which part of a queue to receive from.

@@ -1,6 +1,13 @@
 //! Receiving from a queue in peek-lock mode.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use fe2o3_amqp::Receiver;
 use fe2o3_amqp_types::{messaging::Body, primitives::Value};
@@ -33,7 +40,6 @@ const MAX_DELIVERIES: u32 = 1_000;
 pub struct ServiceBusReceiver {
     shared: Arc<Shared>,
     entity: Entity,
-    credit: u32,
     link: Mutex<Option<Receiving>>,
     management: Management,
 }
@@ -45,41 +51,64 @@ struct Receiving {
 }
 
 impl ServiceBusReceiver {
-    pub(crate) fn new(shared: Arc<Shared>, entity: Entity, credit: u32) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, entity: Entity) -> Self {
         Self {
             management: Management::new(Arc::clone(&shared), &entity),
-            credit,
             link: Mutex::default(),
             shared,
             entity,
         }
     }
 
-    /// Waits up to `max_wait` for a message; opening the link, if need be, may take up to the
-    /// retry budget longer.
+    /// The queue that messages are received from, or its dead-letter queue.
+    pub fn queue(&self) -> &str {
+        self.entity.path()
+    }
+
+    /// Waits up to `max_wait` for a message, as [`receive_messages`](Self::receive_messages) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive_messages`](Self::receive_messages).
+    pub async fn receive_message(
+        &self,
+        max_wait: Duration,
+    ) -> Result<Option<ServiceBusReceivedMessage>, ServiceBusError> {
+        let mut received = self.receive_messages(1, max_wait).await?;
+        Ok(received.pop())
+    }
+
+    /// Waits up to `max_wait` for a message, and takes with it what else has arrived, up to
+    /// `max_messages` in all; opening the link, if need be, may take up to the retry budget
+    /// longer.
+    ///
+    /// The broker may hand over `max_messages` and no more: each is locked from that moment, so
+    /// ask for no more than can be begun at once.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses no message. A message is taken from the link in the same step
-    /// that returns it; one that arrives after the future was dropped, or after `max_wait`, stays
-    /// in the link's buffer, locked, and is what the next call returns. If no call comes before
-    /// its lock expires, the broker delivers it again.
+    /// Dropping the future loses no message. Messages are taken from the link in the same step
+    /// that returns them; one that arrives after the future was dropped, or after `max_wait`,
+    /// stays in the link's buffer, locked, and is what the next call returns. If no call comes
+    /// before its lock expires, the broker delivers it again.
     ///
     /// # Errors
     ///
     /// [`ServiceBusErrorKind::Unauthorized`] when the identity may not receive, at once. After
     /// the retries, whatever the last attempt met.
-    pub async fn receive_message(
+    pub async fn receive_messages(
         &self,
+        max_messages: u32,
         max_wait: Duration,
-    ) -> Result<Option<ServiceBusReceivedMessage>, ServiceBusError> {
+    ) -> Result<Vec<ServiceBusReceivedMessage>, ServiceBusError> {
         let deadline = Instant::now() + max_wait;
         let Ok(mut slot) = timeout_at(deadline, self.link.lock()).await else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
         let mut retry = Retry::new(&self.shared.options);
         loop {
-            let failure = match self.attempt(&mut slot, deadline, retry.limit()).await {
+            let attempt = self.attempt(&mut slot, (max_messages, deadline), retry.limit());
+            let failure = match attempt.await {
                 Ok(received) => return Ok(received),
                 Err(failure) => failure,
             };
@@ -158,9 +187,27 @@ impl ServiceBusReceiver {
             .map_err(|kind| kind.during("renew a lock of", self.entity.path()))
     }
 
+    /// Up to `max_messages` from a sequence number on, locked by someone or not, and without
+    /// locking them: they can be looked at, and not be settled.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceBusErrorKind::Unauthorized`] when the identity may not receive. After the
+    /// retries, whatever the last attempt met.
+    pub async fn peek_messages(
+        &self,
+        max_messages: u32,
+        from_sequence_number: i64,
+    ) -> Result<Vec<ServiceBusReceivedMessage>, ServiceBusError> {
+        self.management
+            .peek(max_messages, from_sequence_number)
+            .await
+            .map_err(|kind| kind.during("peek at", self.entity.path()))
+    }
+
     /// Stops receiving. Messages that the broker had handed over but nobody had asked for are
-    /// given back, so that they need not wait for their locks to expire. A later receive opens
-    /// another link.
+    /// given back, so that they need not wait for their locks to expire. What is still in hand can
+    /// be settled afterwards. A later receive opens another link.
     pub async fn close(&self) {
         let receiving = self.link.lock().await.take();
         if let Some(Receiving { mut link, .. }) = receiving {
@@ -174,9 +221,9 @@ impl ServiceBusReceiver {
     async fn attempt(
         &self,
         slot: &mut Option<Receiving>,
-        deadline: Instant,
+        (max_messages, deadline): (u32, Instant),
         limit: Duration,
-    ) -> Result<Option<ServiceBusReceivedMessage>, Failure> {
+    ) -> Result<Vec<ServiceBusReceivedMessage>, Failure> {
         if let Some(worn) = slot.take_if(|link| link.is_worn()) {
             let outcome = worn.link.close(limit).await;
             tracing::debug!(
@@ -193,7 +240,7 @@ impl ServiceBusReceiver {
         let receiving = slot.as_mut().expect("it was opened above");
 
         receiving
-            .receive(self.credit, deadline)
+            .receive(max_messages, deadline)
             .await
             .map_err(|kind| Failure::of_link(kind, is_fresh))
     }
@@ -220,21 +267,42 @@ impl Receiving {
 
     async fn receive(
         &mut self,
-        credit: u32,
+        max_messages: u32,
         deadline: Instant,
-    ) -> Result<Option<ServiceBusReceivedMessage>, ServiceBusErrorKind> {
+    ) -> Result<Vec<ServiceBusReceivedMessage>, ServiceBusErrorKind> {
         let receiver = &mut self.link.link;
         // The engine's credit is what was granted less what was taken, so it also counts the
         // messages that wait in the buffer.
-        if receiver.credit() <= credit / 2 && self.taken < MAX_DELIVERIES {
-            receiver.set_credit(credit).await?;
+        if receiver.credit() < max_messages && self.taken < MAX_DELIVERIES {
+            receiver.set_credit(max_messages).await?;
         }
-        let Ok(delivery) = timeout_at(deadline, receiver.recv::<Body<Value>>()).await else {
-            return Ok(None);
+        let Ok(first) = timeout_at(deadline, receiver.recv::<Body<Value>>()).await else {
+            return Ok(Vec::new());
         };
-        self.taken += 1;
-        ServiceBusReceivedMessage::from_amqp(delivery?, receiver.name()).map(Some)
+        // From here on nothing waits, so that what is taken is returned. A failure of the link
+        // behind the first message is what the next call meets.
+        let mut deliveries = vec![first?];
+        while deliveries.len() < max_messages as usize
+            && let Some(Ok(next)) = already(receiver.recv::<Body<Value>>()).await
+        {
+            deliveries.push(next);
+        }
+        self.taken += u32::try_from(deliveries.len()).unwrap_or(u32::MAX);
+        deliveries
+            .into_iter()
+            .map(|delivery| ServiceBusReceivedMessage::from_delivery(delivery, receiver.name()))
+            .collect()
     }
+}
+
+/// What a future has to say without waiting.
+async fn already<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 /// Returns what is buffered or arrives while the broker takes back the credit.
@@ -253,7 +321,19 @@ impl fmt::Debug for ServiceBusReceiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServiceBusReceiver")
             .field("entity", &self.entity.path())
-            .field("credit", &self.credit)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_what_is_there_already_is_taken() {
+        assert_eq!(already(ready(1)).await, Some(1));
+        assert_eq!(already(pending::<u32>()).await, None);
     }
 }

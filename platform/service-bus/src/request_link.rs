@@ -148,8 +148,8 @@ impl Response {
 }
 
 /// Application properties of a request.
-pub(crate) fn properties<const N: usize>(
-    entries: [(&str, SimpleValue); N],
+pub(crate) fn properties<'a>(
+    entries: impl IntoIterator<Item = (&'a str, SimpleValue)>,
 ) -> ApplicationProperties {
     let mut properties = ApplicationProperties::default();
     for (key, value) in entries {

@@ -6,7 +6,7 @@ use fe2o3_amqp::{Sendable, Sender};
 use fe2o3_amqp_types::messaging::Data;
 use tokio::{
     sync::Mutex,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
@@ -33,6 +33,21 @@ struct Slot {
     generation: u64,
 }
 
+impl Slot {
+    /// The link, opened if there is none.
+    async fn open(
+        &mut self,
+        sender: &ServiceBusSender,
+        limit: Duration,
+    ) -> Result<&mut Opened<Sender>, ServiceBusErrorKind> {
+        if self.link.is_none() {
+            self.link = Some(link::open(&sender.shared, &sender.entity, limit).await?);
+            self.generation += 1;
+        }
+        Ok(self.link.as_mut().expect("it was opened above"))
+    }
+}
+
 impl ServiceBusSender {
     pub(crate) fn new(shared: Arc<Shared>, entity: Entity) -> Self {
         Self {
@@ -45,6 +60,28 @@ impl ServiceBusSender {
     /// The queue that messages are sent to.
     pub fn queue(&self) -> &str {
         self.entity.path()
+    }
+
+    /// Opens the link, unless it is open: whether a message could be sent, asked without sending
+    /// one. A broker that goes on to end the link is what the next message meets.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_message`](Self::send_message).
+    pub async fn open(&self) -> Result<(), ServiceBusError> {
+        let mut retry = Retry::new(&self.shared.options);
+        loop {
+            let limit = retry.limit();
+            let attempt = async { self.link.lock().await.open(self, limit).await.map(drop) };
+            let timed_out = |_| ServiceBusErrorKind::Timeout { after: limit };
+            let Err(kind) = flatten(timeout(limit, attempt).await, timed_out) else {
+                return Ok(());
+            };
+            retry
+                .or_give_up(kind)
+                .await
+                .map_err(|kind| kind.during("attach a sender to", self.entity.path()))?;
+        }
     }
 
     /// Sends a message and waits until the broker has accepted it.
@@ -88,11 +125,7 @@ impl ServiceBusSender {
             .await
             .map_err(timed_out)?;
         let is_fresh = slot.link.is_none();
-        if is_fresh {
-            slot.link = Some(link::open(&self.shared, &self.entity, limit).await?);
-            slot.generation += 1;
-        }
-        let opened = slot.link.as_mut().expect("it was opened above");
+        let opened = slot.open(self, limit).await?;
 
         // The link is held only until the message is under way, not until it is answered.
         let sending = opened.link.send_batchable_ref(sendable);

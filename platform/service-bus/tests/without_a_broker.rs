@@ -93,6 +93,26 @@ async fn a_broker_that_is_not_there_is_a_lost_connection_after_three_attempts() 
 }
 
 #[tokio::test]
+async fn a_sender_that_cannot_be_opened_says_why() {
+    let credential = Arc::new(Credential::default());
+    let client = client(&credential, free_port().await, Duration::from_secs(5));
+
+    let error = client
+        .create_sender("todo-events")
+        .open()
+        .await
+        .unwrap_err();
+
+    assert!(
+        error
+            .to_string()
+            .starts_with("cannot attach a sender to todo-events: cannot reach 127.0.0.1:"),
+        "{error}"
+    );
+    assert_eq!(credential.asked.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test]
 async fn a_broker_that_says_nothing_costs_no_more_than_the_budget() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let credential = Arc::new(Credential::default());

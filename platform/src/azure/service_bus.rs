@@ -1,6 +1,7 @@
 //! The Service Bus client, what is told of its sends, and what its errors mean:
 //! the one file that knows the shape of that crate.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use azure_core::credentials::TokenCredential;
@@ -77,15 +78,38 @@ impl QueueSender {
         .await
     }
 
+    /// The queue that messages are sent to.
+    pub fn queue(&self) -> &str {
+        self.sender.queue()
+    }
+
+    /// Opens the link without sending, as [`ServiceBusSender::open`] does.
+    pub async fn open(&self) -> Result<(), ServiceBusError> {
+        self.sender.open().await
+    }
+
     /// Detaches the link. A later message opens another.
     pub async fn close(&self) {
         self.sender.close().await;
     }
 }
 
+/// Tells of another operation on a queue than a send, for example
+/// `complete todo-events`.
+pub async fn queue_call<T>(
+    operation: &str,
+    work: impl Future<Output = Result<T, ServiceBusError>>,
+) -> Result<T, ServiceBusError> {
+    dependency::call(Service::ServiceBus.word(), operation, work, outcome).await
+}
+
 fn outcome<T>(result: &Result<T, ServiceBusError>) -> Outcome {
     match result.as_ref().map_err(ServiceBusError::kind) {
-        Ok(_) | Err(ServiceBusErrorKind::MessageSizeExceeded { .. }) => Outcome::Answered,
+        Ok(_)
+        | Err(
+            ServiceBusErrorKind::MessageSizeExceeded { .. }
+            | ServiceBusErrorKind::MessageLockLost { .. },
+        ) => Outcome::Answered,
         Err(ServiceBusErrorKind::Unauthorized { .. }) => Outcome::Refused,
         Err(_) => Outcome::Failed,
     }

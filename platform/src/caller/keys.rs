@@ -158,8 +158,8 @@ impl Keys {
         }
     }
 
-    /// The key of this id.
-    pub(super) async fn find(&self, kid: &str) -> Result<DecodingKey, CallerRefusal> {
+    /// The key of this id, and when it was fetched.
+    pub(super) async fn find(&self, kid: &str) -> Result<(DecodingKey, Instant), CallerRefusal> {
         if let Some(key) = self.known(kid, FRESH) {
             return Ok(key);
         }
@@ -182,9 +182,16 @@ impl Keys {
         self.fetch_unless(known).await
     }
 
-    fn known(&self, kid: &str, age: Duration) -> Option<DecodingKey> {
+    /// When the keys were fetched; `None` when they are to be fetched again.
+    pub(super) fn fresh_since(&self) -> Option<Instant> {
+        let fetched = self.ring()?.fetched;
+        (fetched.elapsed() < FRESH).then_some(fetched)
+    }
+
+    fn known(&self, kid: &str, age: Duration) -> Option<(DecodingKey, Instant)> {
         let ring = self.ring()?;
-        (ring.fetched.elapsed() < age).then(|| ring.keys.get(kid).cloned())?
+        let key = ring.keys.get(kid)?;
+        (ring.fetched.elapsed() < age).then(|| (key.clone(), ring.fetched))
     }
 
     fn ring(&self) -> Option<Arc<Ring>> {

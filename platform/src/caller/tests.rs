@@ -411,7 +411,7 @@ async fn another_pod_of_the_cluster_may_not_call() {
         refusal.to_string(),
         "\"system:serviceaccount:todolist:worker\" may not call this service"
     );
-    assert_eq!(ApiError::from(refusal).status(), 403);
+    assert_eq!(ApiError::from(refusal).kind(), kinds::CALLER_FORBIDDEN);
 }
 
 #[tokio::test]
@@ -427,10 +427,9 @@ async fn every_refusal_but_the_subjects_is_a_401() {
     ] {
         let refusal = judged(&token, &key, NOW).await.expect_err("a refusal");
 
-        let error = ApiError::from(refusal);
         assert_eq!(
-            (error.status().as_u16(), error.code()),
-            (401, "caller_unauthenticated")
+            ApiError::from(refusal).kind(),
+            kinds::CALLER_UNAUTHENTICATED
         );
     }
 }
@@ -458,6 +457,27 @@ async fn a_rotated_key_is_fetched_once_per_ten_seconds() {
     assert!(verifier.verify_token(&rotated, at(NOW)).await.is_ok());
     assert!(verifier.verify_token(&known, at(NOW)).await.is_ok());
     assert_eq!(issuer.asked(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_was_verified_is_not_verified_again_while_its_keys_are_fresh() {
+    let key = Key::issuers("k1");
+    let issuer = Issuer::publishing(&[&key]);
+    let documents: Arc<dyn Documents> = Arc::<Issuer>::clone(&issuer);
+    let verifier = CallerVerifier::with_documents(rules(), documents);
+    let token = key.sign(&claims());
+    let caller = verifier.verify_token(&token, at(NOW)).await.expect("sound");
+    let keys_of = verifier.0.keys.fresh_since().expect("keys");
+
+    assert_eq!(
+        verifier.0.verified.find(&token, keys_of, at(NOW)),
+        Some(caller)
+    );
+    let refusal = verifier.verify_token(&token, at(NOW + 630)).await;
+    assert!(matches!(refusal, Err(CallerRefusal::Expired(_))));
+    let refused = key.sign(&with("sub", json!("system:serviceaccount:todolist:worker")));
+    assert!(verifier.verify_token(&refused, at(NOW)).await.is_err());
+    assert_eq!(verifier.0.verified.find(&refused, keys_of, at(NOW)), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -494,7 +514,10 @@ async fn an_issuer_that_is_away_leaves_the_known_keys_and_is_a_503_for_others() 
         .verify_token(&Key::others("k2").sign(&claims()), at(NOW))
         .await
         .expect_err("no keys");
-    assert_eq!(ApiError::from(refusal).status(), 503);
+    assert_eq!(
+        ApiError::from(refusal).kind(),
+        kinds::DEPENDENCY_UNAVAILABLE
+    );
 }
 
 #[tokio::test]

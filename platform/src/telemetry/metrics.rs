@@ -66,9 +66,10 @@ const OUTBOX_PENDING: &str = "outbox_pending";
 const OUTBOX_LAG: &str = "outbox_lag_seconds";
 const MESSAGES: &str = "messages_total";
 const QUEUE_LAG: &str = "queue_lag_seconds";
+const DEAD_LETTERS: &str = "dead_letters";
 
 /// Every metric that there is.
-pub const ALL: [Metric; 11] = [
+pub const ALL: [Metric; 12] = [
     Metric {
         name: REQUESTS,
         kind: Kind::Counter,
@@ -135,6 +136,12 @@ pub const ALL: [Metric; 11] = [
         labels: &["queue"],
         meaning: "Time from a message's arrival in the queue until it is handled.",
     },
+    Metric {
+        name: DEAD_LETTERS,
+        kind: Kind::Gauge,
+        labels: &["queue"],
+        meaning: "Messages that the last look found in the dead-letter sub-queue, up to a bound.",
+    },
 ];
 
 /// What the outbox holds, as a sweep found it: how many events, and how old the
@@ -154,6 +161,12 @@ pub fn message(queue: &str, outcome: &'static str) {
 /// How long a message had been in its queue when it was handled.
 pub fn queue_lag(queue: &str, lag: Duration) {
     histogram!(QUEUE_LAG, "queue" => queue.to_owned()).record(lag);
+}
+
+/// How many dead letters a queue has, as far as somebody looked.
+#[expect(clippy::cast_precision_loss, reason = "a look at a bounded number")]
+pub fn dead_letters(queue: &str, count: usize) {
+    gauge!(DEAD_LETTERS, "queue" => queue.to_owned()).set(count as f64);
 }
 
 pub(super) fn request(
@@ -334,12 +347,17 @@ mod tests {
             outbox(3, Duration::from_secs(9));
             message("todo-events", "completed");
             queue_lag("todo-events", Duration::from_secs(90));
+            dead_letters("todo-events", 2);
         });
 
         assert!(text.contains("# HELP outbox_pending Events that"), "{text}");
         assert!(text.contains("outbox_lag_seconds 9"), "{text}");
         assert!(
             text.contains(r#"queue_lag_seconds_bucket{queue="todo-events",le="300"} 1"#),
+            "{text}"
+        );
+        assert!(
+            text.contains(r#"dead_letters{queue="todo-events"} 2"#),
             "{text}"
         );
         let mut names: Vec<_> = ALL.iter().map(|metric| metric.name).collect();

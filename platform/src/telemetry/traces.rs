@@ -215,6 +215,9 @@ impl<E: SpanExporter> SpanExporter for Careful<E> {
 }
 
 fn clean(span: &mut SpanData) {
+    if let Cow::Owned(clean) = redact(&span.name) {
+        span.name = clean.into();
+    }
     let attributes = span.attributes.iter_mut();
     let of_events = span.events.events.iter_mut();
     for attribute in attributes.chain(of_events.flat_map(|event| &mut event.attributes)) {
@@ -228,5 +231,67 @@ fn clean(span: &mut SpanData) {
         && let Cow::Owned(clean) = redact(description)
     {
         *description = clean.into();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::testing::written;
+    use opentelemetry::trace::TracerProvider as _;
+    use opentelemetry_sdk::error::OTelSdkError;
+    use opentelemetry_sdk::trace::SimpleSpanProcessor;
+    use std::sync::Arc;
+
+    const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.e30.c2ln";
+
+    /// Keeps what is exported.
+    #[derive(Debug, Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<SpanData>>>);
+
+    impl SpanExporter for Kept {
+        async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+            self.0.lock().unwrap().extend(batch);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_token_in_a_span_is_redacted() {
+        let kept = Kept::default();
+        let tracer = SdkTracerProvider::builder()
+            .with_span_processor(SimpleSpanProcessor::new(Careful::new(kept.clone())))
+            .build()
+            .tracer("test");
+
+        let mut span = tracer.start(format!("sent {TOKEN}"));
+        span.set_attribute(KeyValue::new("header", format!("Bearer {TOKEN}")));
+        span.add_event("sent", vec![KeyValue::new("token", TOKEN)]);
+        span.set_status(Status::error(format!("{TOKEN} was refused")));
+        span.end();
+
+        let told = format!("{:?}", kept.0.lock().unwrap());
+        assert_eq!(told.matches("[redacted]").count(), 4, "{told}");
+        assert!(!told.contains("eyJ"), "{told}");
+    }
+
+    #[test]
+    fn a_collector_that_stays_away_is_told_of_now_and_then() {
+        let careful = Careful::new(Kept::default());
+        let begin = Instant::now();
+        let away = Err(OTelSdkError::InternalFailure("no route".to_owned()));
+
+        let lines = written("info", || {
+            for seconds in [0, 2, 299, 300, 301] {
+                careful.tell(&away, begin + Duration::from_secs(seconds));
+            }
+            careful.tell(&Ok(()), begin + Duration::from_secs(302));
+            careful.tell(&Ok(()), begin + Duration::from_secs(303));
+        });
+
+        let told: Vec<_> = lines.iter().map(|line| line["message"].as_str()).collect();
+        let away = Some("the collector does not take spans: they are dropped");
+        let back = Some("the collector takes spans again");
+        assert_eq!(told, [away, away, back]);
     }
 }

@@ -31,7 +31,11 @@ impl Window {
 
     /// Replaces what a field holds.
     pub(crate) async fn fill(&self, sought: &Sought, text: &str) {
-        self.go_to(sought).await;
+        if self.manner.keyboard_only {
+            self.tab_to(sought).await;
+        } else {
+            self.click(sought).await;
+        }
         let select_all = json!({
             "type": "keyDown", "key": "a", "code": "KeyA", "windowsVirtualKeyCode": 65,
             "modifiers": 2, "commands": ["selectAll"],
@@ -42,7 +46,13 @@ impl Window {
 
     /// Types digits into the parts of a date field: month, day, year.
     pub(crate) async fn fill_date(&self, sought: &Sought, digits: &str) {
-        self.go_to(sought).await;
+        if self.manner.keyboard_only {
+            self.tab_to(sought).await;
+        } else {
+            // The mouse may come down on any part.
+            let node = json!({ "backendNodeId": self.sees(sought).await.backend });
+            self.must("DOM.focus", node).await;
+        }
         for digit in digits.chars() {
             let key = json!({ "type": "char", "text": digit });
             self.must("Input.dispatchKeyEvent", key).await;
@@ -61,15 +71,6 @@ impl Window {
             chosen.map(drop).map_err(|error| error.to_string())
         })
         .await;
-    }
-
-    /// Puts the keyboard into a field.
-    async fn go_to(&self, sought: &Sought) {
-        if self.manner.keyboard_only {
-            self.tab_to(sought).await;
-        } else {
-            self.click(sought).await;
-        }
     }
 
     async fn click(&self, sought: &Sought) {
@@ -153,7 +154,8 @@ impl Window {
 /// Whether what has the keyboard is in sight, with an outline or a shadow.
 const SHOWS_FOCUS: &str = "(() => {
     const stop = document.activeElement;
-    if (stop === document.body) return true;
+    // What is inside of a control of the browser is the browser's.
+    if (stop === document.body || !stop.matches(':focus')) return true;
     const box = stop.getBoundingClientRect();
     const style = getComputedStyle(stop);
     const isMarked = (style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0)

@@ -1,7 +1,7 @@
 //! Code and access model against each other, in both directions.
 
 use super::Model;
-use super::note::Note;
+use super::note::{Note, Reliance};
 use super::source::{Function, Source};
 
 /// What is wrong, a sentence each.
@@ -22,7 +22,7 @@ pub(super) fn problems(sources: &[Source], model: &Model) -> Vec<String> {
 /// Handlers and jobs that do not say what they rely on.
 fn without_a_line(source: &Source, sources: &[Source]) -> Vec<String> {
     let silent = |file: &str, function: &Function, what: &str| {
-        function.note.is_none().then(|| {
+        function.notes.is_empty().then(|| {
             format!(
                 "{file}: `{}` is {what} and says neither `// Identity ..` nor `// No identity: ..`",
                 function.full_name()
@@ -76,47 +76,30 @@ fn find<'s>(
 
 /// A function of the document has to say what it does.
 fn undocumented(source: &Source, function: &Function) -> Option<String> {
-    let told = matches!(function.note, Some(Note::Relies { .. })) && function.does.is_empty();
+    let silent = function.does.is_empty() && reliances(function).next().is_some();
     let name = function.full_name();
-    told.then(|| format!("{}: `{name}` does not say what it does", source.file))
+    silent.then(|| format!("{}: `{name}` does not say what it does", source.file))
 }
 
 /// What a function says to rely on, and nobody gave.
 fn not_granted(source: &Source, function: &Function, model: &Model) -> Vec<String> {
-    let Some(Note::Relies { identities, on }) = &function.note else {
-        return Vec::new();
-    };
-    let mut problems = Vec::new();
-    for identity in identities {
-        for reliance in on {
-            let given = reliance.grant(identity, model).is_some()
-                || reliance.call(identity, model).is_some();
-            if !given {
-                problems.push(format!(
-                    "{}: `{}` relies on {reliance:?} of `{identity}`, which infra/access.json \
-                     does not give",
-                    source.file,
-                    function.full_name()
-                ));
-            }
-        }
-    }
-    problems
+    let missing = reliances(function).filter(|(identity, reliance)| {
+        reliance.grant(identity, model).is_none() && reliance.call(identity, model).is_none()
+    });
+    let problems = missing.map(|(identity, reliance)| {
+        format!(
+            "{}: `{}` relies on {reliance:?} of `{identity}`, which infra/access.json does not give",
+            source.file,
+            function.full_name()
+        )
+    });
+    problems.collect()
 }
 
 /// What the model gives, and no function says to rely on.
 fn not_relied_on(sources: &[Source], model: &Model) -> Vec<String> {
     let functions = sources.iter().flat_map(|source| &source.functions);
-    let reliances: Vec<_> = functions
-        .filter_map(|function| match &function.note {
-            Some(Note::Relies { identities, on }) => Some((identities, on)),
-            _ => None,
-        })
-        .flat_map(|(identities, on)| {
-            let of_each = identities.iter();
-            of_each.flat_map(move |identity| on.iter().map(move |reliance| (identity, reliance)))
-        })
-        .collect();
+    let reliances: Vec<_> = functions.flat_map(reliances).collect();
     let grants = model.grants.iter().filter(|grant| {
         let mut relied = reliances.iter();
         !relied.any(|(identity, reliance)| reliance.grant(identity, model) == Some(grant))
@@ -130,6 +113,15 @@ fn not_relied_on(sources: &[Source], model: &Model) -> Vec<String> {
         .map(|grant| format!("{grant:?} {unused}"))
         .chain(calls.map(|call| format!("{call:?} {unused}")))
         .collect()
+}
+
+/// What a function relies on, for each identity.
+fn reliances(function: &Function) -> impl Iterator<Item = (&str, &Reliance)> {
+    let relying = function.notes.iter().filter_map(|note| match note {
+        Note::Relies { identities, on } => Some((identities, on)),
+        Note::Needs { .. } => None,
+    });
+    relying.flat_map(|(identities, on)| identities.iter().map(move |own| (own.as_str(), on)))
 }
 
 #[cfg(test)]

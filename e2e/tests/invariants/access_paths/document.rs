@@ -56,9 +56,11 @@ pub(super) fn markdown(sources: &[Source], model: &Model) -> String {
     }
     text.push_str("\n## Without an identity\n\n| Function | File | Why |\n|---|---|---|\n");
     for (source, function) in functions(sources) {
-        if let Some(Note::Needs { none }) = &function.note {
-            let (name, file) = (function.full_name(), &source.file);
-            writeln!(text, "| `{name}` | `{file}` | {none}. |").expect("a string takes text");
+        for note in &function.notes {
+            if let Note::Needs { none } = note {
+                let (name, file) = (function.full_name(), &source.file);
+                writeln!(text, "| `{name}` | `{file}` | {none}. |").expect("a string takes text");
+            }
         }
     }
     text
@@ -75,10 +77,13 @@ fn section(text: &mut String, title: &str, scope: &str, rows: &str) {
 fn rows(sources: &[Source], identity: &str, relying: impl Fn(&Reliance) -> bool) -> String {
     let mut rows = String::new();
     for (source, function) in functions(sources) {
-        if let Some(Note::Relies { identities, on }) = &function.note
-            && identities.iter().any(|own| own == identity)
-            && on.iter().any(&relying)
-        {
+        let relies = function.notes.iter().any(|note| match note {
+            Note::Relies { identities, on } => {
+                identities.iter().any(|own| own == identity) && relying(on)
+            }
+            Note::Needs { .. } => false,
+        });
+        if relies {
             let (name, file, does) = (function.full_name(), &source.file, &function.does);
             writeln!(rows, "| `{name}` | `{file}` | {does} |").expect("a string takes text");
         }

@@ -2,13 +2,13 @@
 
 use super::{Call, Grant, Model};
 
-/// What the line above a function says.
+/// What a line above a function says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Note {
-    /// `Identity <one>[ or <other>], <reliance>[; then <reliance> ..].`
+    /// `Identity <one>[ or <other>], <reliance>.`
     Relies {
         identities: Vec<String>,
-        on: Vec<Reliance>,
+        on: Reliance,
     },
     /// `No identity: <why>.`
     Needs { none: String },
@@ -17,8 +17,7 @@ pub(super) enum Note {
 /// What is relied on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Reliance {
-    /// `<role> on <kind> <name>`, such as `... on queue todo-events`; or
-    /// `on <kind>s <name> and <name>`.
+    /// `<role> on <kind> <name>`, such as `... on queue todo-events`.
     Role {
         role: String,
         /// The end of the scope, such as `queues/todo-events`.
@@ -28,7 +27,7 @@ pub(super) enum Reliance {
     Call { to: String },
 }
 
-/// What a scope's kind is called in `infra/access.json`.
+/// What a scope's name may be of, and stands below.
 const KINDS: [(&str, &str); 3] = [
     ("secret", "secrets"),
     ("container", "containers"),
@@ -49,37 +48,31 @@ impl Note {
             .strip_prefix("Identity ")
             .and_then(|said| said.split_once(", "))
             .ok_or_else(|| format!("`{line}` is not `Identity <name>, <role> on <scope>.`"))?;
-        let mut reliances = Vec::new();
-        for part in on.split("; ") {
-            let part = part.strip_prefix("then ").unwrap_or(part);
-            reliances.extend(reliance(part)?);
-        }
         Ok(Self::Relies {
             identities: identities.split(" or ").map(str::to_owned).collect(),
-            on: reliances,
+            on: Reliance::parse(on)?,
         })
     }
 }
 
-fn reliance(said: &str) -> Result<Vec<Reliance>, String> {
-    if let Some(to) = said.strip_prefix("call to ") {
-        return Ok(vec![Reliance::Call { to: to.to_owned() }]);
-    }
-    let wrong = || format!("`{said}` is neither `<role> on <kind> <name>` nor `call to <service>`");
-    let (role, scope) = said.split_once(" on ").ok_or_else(wrong)?;
-    let (kind, names) = scope.split_once(' ').ok_or_else(wrong)?;
-    let (_, plural) = KINDS
-        .into_iter()
-        .find(|(one, several)| [*one, *several].contains(&kind))
-        .ok_or_else(wrong)?;
-    let names = names.split(" and ").map(|name| Reliance::Role {
-        role: role.to_owned(),
-        place: format!("{plural}/{name}"),
-    });
-    Ok(names.collect())
-}
-
 impl Reliance {
+    fn parse(said: &str) -> Result<Self, String> {
+        if let Some(to) = said.strip_prefix("call to ") {
+            return Ok(Self::Call { to: to.to_owned() });
+        }
+        let role = said.split_once(" on ").and_then(|(role, scope)| {
+            let (kind, name) = scope.split_once(' ')?;
+            let (_, below) = KINDS.into_iter().find(|(known, _)| *known == kind)?;
+            (!name.contains(' ')).then(|| Self::Role {
+                role: role.to_owned(),
+                place: format!("{below}/{name}"),
+            })
+        });
+        role.ok_or_else(|| {
+            format!("`{said}` is neither `<role> on <kind> <name>` nor `call to <service>`")
+        })
+    }
+
     /// The grant of the model that an identity relies on here, if there is one.
     pub(super) fn grant<'m>(&self, identity: &str, model: &'m Model) -> Option<&'m Grant> {
         let Self::Role { role, place } = self else {
@@ -106,30 +99,31 @@ impl Reliance {
 mod tests {
     use super::*;
 
-    fn role(role: &str, place: &str) -> Reliance {
-        Reliance::Role {
-            role: role.to_owned(),
-            place: place.to_owned(),
-        }
-    }
-
     #[test]
-    fn a_line_names_identities_roles_and_scopes() {
-        let line = "Identity backend or worker, Cosmos DB Built-in Data Contributor on container \
-                    todos; then Azure Service Bus Data Receiver on queues a and b; then call to x.";
+    fn a_line_names_identities_and_what_they_rely_on() {
+        let role = Note::parse("Identity backend or worker, Data Reader on container todos.");
+        let call = Note::parse("Identity frontend, call to backend.");
+        let none = Note::parse("No identity: it only waits.");
 
-        let note = Note::parse(line).expect("a line");
-
+        let [backend, frontend] = ["backend or worker", "frontend"]
+            .map(|names| names.split(" or ").map(str::to_owned).collect());
         let expected = Note::Relies {
-            identities: vec!["backend".to_owned(), "worker".to_owned()],
-            on: vec![
-                role("Cosmos DB Built-in Data Contributor", "containers/todos"),
-                role("Azure Service Bus Data Receiver", "queues/a"),
-                role("Azure Service Bus Data Receiver", "queues/b"),
-                Reliance::Call { to: "x".to_owned() },
-            ],
+            identities: backend,
+            on: Reliance::Role {
+                role: "Data Reader".to_owned(),
+                place: "containers/todos".to_owned(),
+            },
         };
-        assert_eq!(note, expected);
+        assert_eq!(role, Ok(expected));
+        let expected = Note::Relies {
+            identities: frontend,
+            on: Reliance::Call {
+                to: "backend".to_owned(),
+            },
+        };
+        assert_eq!(call, Ok(expected));
+        let why = "it only waits".to_owned();
+        assert_eq!(none, Ok(Note::Needs { none: why }));
     }
 
     #[test]
@@ -138,6 +132,10 @@ mod tests {
             ("Identity worker, Reader on container todos", "full stop"),
             ("Identity worker.", "is not `Identity <name>, "),
             ("Identity worker, Reader on the queue.", "is neither"),
+            (
+                "Identity worker, Reader on queue a; then more.",
+                "is neither",
+            ),
             ("Identity worker, Reader.", "is neither"),
         ] {
             let refusal = Note::parse(line).expect_err(line);

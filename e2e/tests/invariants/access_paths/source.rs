@@ -24,7 +24,7 @@ pub(super) struct Function {
     pub(super) of: Option<String>,
     /// The first sentence of its documentation.
     pub(super) does: String,
-    pub(super) note: Option<Note>,
+    pub(super) notes: Vec<Note>,
     /// Whether it handles messages, or works until the pod is asked to end.
     pub(super) is_job: bool,
 }
@@ -42,7 +42,7 @@ impl Function {
 #[derive(Default)]
 struct Above {
     doc: Vec<String>,
-    note: Vec<String>,
+    notes: Vec<String>,
     /// How many brackets of an attribute are open.
     attribute: usize,
 }
@@ -72,23 +72,23 @@ impl Source {
             if above.takes(code) {
                 continue;
             }
-            let Above { doc, note, .. } = std::mem::take(&mut above);
+            let Above { doc, notes, .. } = std::mem::take(&mut above);
             if let Some(name) = function_name(code) {
                 let signature = up_to_body(&lines[number..]);
-                let note = self.note(name, &note);
+                let notes = self.notes(name, &notes);
                 self.functions.push(Function {
                     name: name.to_owned(),
                     of: within.as_ref().map(|within| within.of.clone()),
                     does: first_sentence(&doc),
-                    note,
+                    notes,
                     is_job: within
                         .as_ref()
                         .is_some_and(|within| within.is_job(name, &signature)),
                 });
                 continue;
             }
-            if !note.is_empty() {
-                self.problem(&format!("`{}` is above no function", note.join(" ")));
+            for note in notes {
+                self.problem(&format!("`{note}` is above no function"));
             }
             if line.starts_with("impl") {
                 within = Some(Implementation::read(&up_to_body(&lines[number..])));
@@ -98,17 +98,15 @@ impl Source {
         }
     }
 
-    fn note(&mut self, name: &str, lines: &[String]) -> Option<Note> {
-        if lines.is_empty() {
-            return None;
-        }
-        match Note::parse(&lines.join(" ")) {
-            Ok(note) => Some(note),
-            Err(problem) => {
-                self.problem(&format!("above `{name}`: {problem}"));
-                None
+    fn notes(&mut self, name: &str, lines: &[String]) -> Vec<Note> {
+        let mut notes = Vec::new();
+        for line in lines {
+            match Note::parse(line) {
+                Ok(note) => notes.push(note),
+                Err(problem) => self.problem(&format!("above `{name}`: {problem}")),
             }
         }
+        notes
     }
 
     /// `.route(path, get(a).post(b))`, and `routes!(a, b)` of utoipa.
@@ -150,9 +148,11 @@ impl Above {
             self.doc.push(doc.trim().to_owned());
         } else if let Some(comment) = code.strip_prefix("// ") {
             let begins = comment.starts_with("Identity ") || comment.starts_with("No identity");
-            let goes_on = self.note.last().is_some_and(|last| !last.ends_with('.'));
-            if begins || goes_on {
-                self.note.push(comment.to_owned());
+            let last = self.notes.last_mut().filter(|last| !last.ends_with('.'));
+            match last {
+                Some(last) => *last = format!("{last} {comment}"),
+                None if begins => self.notes.push(comment.to_owned()),
+                None => {}
             }
         } else {
             return false;
@@ -263,8 +263,9 @@ mod tests {
 /// Adds a todo, as [`Api`] says. Then more.
 ///
 /// Not this.
-// Identity backend, Reader on container todos; then
-// Sender on queue events.
+// Identity backend, Reader on container
+// todos.
+// Identity backend, Sender on queue events.
 #[utoipa::path(
     post,
     responses((status = 200)),
@@ -320,14 +321,12 @@ mod tests {
         assert_eq!(source.problems, Vec::<String>::new());
         let add = &source.functions[0];
         assert_eq!(add.does, "Adds a todo, as `Api` says.");
-        let Some(Note::Relies { identities, on }) = &add.note else {
-            panic!("{:?}", add.note);
-        };
-        assert_eq!(
-            (identities.len(), on.len()),
-            (1, 2),
-            "{identities:?} {on:?}"
-        );
+        let lines = [
+            "Identity backend, Reader on container todos.",
+            "Identity backend, Sender on queue events.",
+        ];
+        let notes: Vec<_> = lines.into_iter().flat_map(Note::parse).collect();
+        assert_eq!(add.notes, notes);
     }
 
     #[test]

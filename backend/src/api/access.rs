@@ -1,0 +1,54 @@
+//! The access probe of this pod, for the frontend to show beside its own. Only
+//! where it is enabled; elsewhere there is nothing here.
+
+use axum::Json;
+use axum::extract::State;
+use platform::access::{AccessReport, Probe};
+use platform::error::kinds::{NO_SUCH_ROUTE, NOT_FOUND, TOO_MANY_REQUESTS};
+use platform::error::{ApiError, no_such_route};
+
+use super::Api;
+use super::problems::problems;
+
+problems!(MayNotHaveRun: NO_SUCH_ROUTE, NOT_FOUND);
+problems!(MayNotRun: NO_SUCH_ROUTE, TOO_MANY_REQUESTS);
+
+/// What this pod's identity may do, as the last run found it.
+#[utoipa::path(
+    get,
+    path = "/access",
+    operation_id = "readAccess",
+    tag = "access",
+    responses(
+        (status = 200, description = "The last report.", body = serde_json::Value),
+        MayNotHaveRun,
+    ),
+)]
+pub(super) async fn last(State(api): State<Api>) -> Result<Json<AccessReport>, ApiError> {
+    let last = probe(api).await?.last();
+    last.map(Json)
+        .ok_or_else(|| ApiError::not_found("the access probe has not run yet: POST runs it"))
+}
+
+/// Tries every action of the access matrix with this pod's identity.
+#[utoipa::path(
+    post,
+    path = "/access",
+    operation_id = "probeAccess",
+    tag = "access",
+    responses(
+        (status = 200, description = "The report of this run.", body = serde_json::Value),
+        MayNotRun,
+    ),
+)]
+// Identity backend, every action of the matrix, each without a side effect.
+pub(super) async fn run(State(api): State<Api>) -> Result<Json<AccessReport>, ApiError> {
+    Ok(Json(probe(api).await?.run().await?))
+}
+
+async fn probe(api: Api) -> Result<Probe, ApiError> {
+    match api.probe {
+        Some(probe) => Ok(probe),
+        None => Err(no_such_route().await),
+    }
+}

@@ -1,0 +1,118 @@
+//! The JSON of a request's body: of the right media type, not too long, in time,
+//! and nothing in it that the operation does not know.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, JsonRejection};
+use axum::extract::{FromRequest, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use platform::error::ApiError;
+use platform::error::kinds::{
+    BODY_TOO_LARGE, BODY_TOO_SLOW, INVALID, MALFORMED, UNSUPPORTED_MEDIA_TYPE,
+};
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer};
+use tokio::time::timeout;
+
+use super::{LONGEST_BODY, SLOWEST_BODY};
+use crate::todos::Invalid;
+
+const JSON: &str = "application/json";
+const MERGE_PATCH: &str = "application/merge-patch+json";
+
+/// What axum says before it says what is wrong.
+const PREAMBLE: &str = "Failed to deserialize the JSON body into the target type: ";
+
+/// A body of `application/json`.
+pub(super) struct Body<T>(pub(super) T);
+
+/// A JSON merge patch (RFC 7396), under its own media type or that of any JSON.
+pub(super) struct Patch<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        read(request, state, &[JSON]).await.map(Self)
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Patch<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        read(request, state, &[MERGE_PATCH, JSON]).await.map(Self)
+    }
+}
+
+async fn read<T: DeserializeOwned, S: Send + Sync>(
+    request: Request,
+    state: &S,
+    accepted: &[&str],
+) -> Result<T, ApiError> {
+    let media_type = media_type(request.headers());
+    if !accepted.iter().any(|a| media_type.eq_ignore_ascii_case(a)) {
+        let accepted = accepted.join(" or ");
+        return Err(ApiError::new(
+            UNSUPPORTED_MEDIA_TYPE,
+            format!("the body has to be {accepted}"),
+        ));
+    }
+    let bytes = timeout(SLOWEST_BODY, Bytes::from_request(request, state)).await;
+    let bytes = bytes
+        .map_err(|_| {
+            let seconds = SLOWEST_BODY.as_secs();
+            ApiError::new(
+                BODY_TOO_SLOW,
+                format!("the body did not arrive within {seconds} s"),
+            )
+        })?
+        .map_err(|rejection| not_read(&rejection))?;
+    let Json(body) = Json::from_bytes(&bytes).map_err(|rejection| not_understood(&rejection))?;
+    Ok(body)
+}
+
+/// The media type of the body without its parameters.
+fn media_type(headers: &HeaderMap) -> &str {
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .unwrap_or_default()
+        .trim()
+}
+
+fn not_read(rejection: &BytesRejection) -> ApiError {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return ApiError::new(
+            BODY_TOO_LARGE,
+            format!("the body is longer than {LONGEST_BODY} bytes"),
+        );
+    }
+    ApiError::new(MALFORMED, "the body cannot be read")
+}
+
+fn not_understood(rejection: &JsonRejection) -> ApiError {
+    let text = rejection.body_text();
+    match rejection {
+        JsonRejection::JsonDataError(_) => {
+            ApiError::new(INVALID, text.strip_prefix(PREAMBLE).unwrap_or(&text))
+        }
+        _ => ApiError::new(MALFORMED, "the body is not JSON"),
+    }
+}
+
+/// For members of a patch: `null` is a value, and not the same as no member.
+pub(super) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
+/// For `map_err`: the member has a value that makes no sense.
+pub(super) fn invalid(member: &'static str) -> impl FnOnce(Invalid) -> ApiError {
+    move |why| ApiError::invalid(member, why.to_string())
+}
