@@ -166,7 +166,7 @@ async fn what_the_broker_dead_letters_is_seen() {
     work.stack.restart_pod("worker").await.expect("restarted");
 
     let told = "todo-events has a dead letter: MaxDeliveryCountExceeded";
-    work.logged("worker", told).await;
+    work.until_logged("worker", told).await;
     assert_eq!(work.dead_letters("todo-events").await, 1);
     work.stop().await;
 }
@@ -182,7 +182,7 @@ async fn a_worker_that_is_asked_to_end_finishes_what_it_has_in_hand() {
     until_held(&work.stack, read).await;
 
     let finished = async {
-        work.logged("worker", "shutdown requested").await;
+        work.until_logged("worker", "shutdown requested").await;
         work.send_job(&too_late).await;
         work.release(read).await;
     };
@@ -248,7 +248,7 @@ async fn two_workers_share_the_work_and_record_each_event_once() {
     work.until_did("Complete", EVENTS, 46).await;
     assert_eq!(work.did("CreateItem", ACTIVITY).await, 46, "each once");
     for pod in ["worker-0", "worker-1"] {
-        work.logged(pod, "recorded todo.added").await;
+        work.until_logged(pod, "recorded todo.added").await;
     }
     work.stop().await;
 }
@@ -312,24 +312,4 @@ async fn names(api: &Api) -> Vec<String> {
     let lists = api.all("lists").await;
     let names = lists.iter().filter_map(|list| list["name"].as_str());
     names.map(str::to_owned).collect()
-}
-
-/// From a request through outbox, relay and queue into the worker: one trace.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_trace_goes_from_the_request_through_the_queue_into_the_worker() {
-    let work = AtWork::start(Options::default(), None).await;
-    let api = Api::at(&work.stack).await;
-    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-
-    let request = api
-        .request(Method::POST, "lists/inbox/todos")
-        .header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"))
-        .json(&json!({ "title": "Follow me" }));
-    let answer = Answer::to(request).await.expect("the backend answers");
-    assert_eq!(answer.status, 201, "{:?}", answer.body);
-    work.until_recorded("inbox", "todo.added", 1).await;
-
-    let line = work.logged("worker", "recorded todo.added").await;
-    assert!(line.contains(trace), "{line}");
-    work.stop().await;
 }

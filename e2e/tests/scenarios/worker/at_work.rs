@@ -182,18 +182,15 @@ impl AtWork {
         self.stack.control().release(hold).await.expect("released");
     }
 
-    /// Waits for a line with these words in a pod's log.
-    pub(super) async fn logged(&self, pod: &str, words: &str) -> String {
+    /// Waits for these words in a pod's log.
+    pub(super) async fn until_logged(&self, pod: &str, words: &str) {
         let log = self.stack.logs().join(format!("{pod}.log"));
-        let line = || {
+        let logged = || async {
             let text = std::fs::read_to_string(&log).unwrap_or_default();
-            let line = text.lines().find(|line| line.contains(words));
-            line.map(str::to_owned)
+            usize::from(text.contains(words))
         };
-        let logged = || async { usize::from(line().is_some()) };
         self.until(&format!("{pod} says {words:?}"), 1, logged)
             .await;
-        line().expect("it was there")
     }
 
     async fn audited(&self, operation: &str, scope: &str, decision: Decision) -> usize {
