@@ -8,10 +8,9 @@ use tokio::task::JoinSet;
 
 use crate::store::Store;
 
-/// What the API waits for, besides its relay: the container of todos, the list
-/// that everybody starts with, the key that links are signed with, and the keys
-/// that callers' tokens are checked with. Dropping what is returned ends the
-/// waiting.
+/// What the API waits for, besides its relay: the container of todos, the list that
+/// everybody starts with, the keys that callers' tokens are checked with, and the
+/// key that links are signed with. Dropping what is returned ends the waiting.
 pub(crate) fn of_api(
     readiness: &Readiness,
     store: &Store,

@@ -14,6 +14,7 @@ use platform::telemetry::error_chain;
 #[cfg(not(unix))]
 compile_error!("The harness needs Linux: use WSL2 or the devcontainer on Windows.");
 
+mod api;
 mod cloud;
 mod guard;
 mod up;
@@ -30,6 +31,9 @@ struct Cli {
 enum Command {
     Up(up::Options),
     Cloud(cloud::Options),
+    /// Run the workload for a program that calls the backend's API.
+    #[command(hide = true)]
+    Api,
     /// Be a pod of the workload; what it needs is in the environment.
     #[command(hide = true)]
     Pod {
@@ -76,6 +80,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Up(options) => run_to_end("cargo up", up::run(options)),
         Command::Cloud(options) => run_to_end("cargo cloud", cloud::run(options)),
+        Command::Api => run_to_end("e2e api", api::run()),
         Command::Pod { program, arguments } => {
             let vars = Vars::from_process();
             match program {
