@@ -1,5 +1,5 @@
 //! What every answer tells the browser about itself: that nothing is loaded from
-//! elsewhere, only our one script runs, nobody frames it and nobody keeps it.
+//! elsewhere, only our own scripts run, nobody frames it and nobody keeps it.
 //!
 //! OWASP, *HTTP Headers*; W3C, *Content Security Policy Level 3*.
 
@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue, header};
 
 use crate::origin::Origins;
 
-/// Pages: one script, one stylesheet, images of this origin, forms to this
+/// Pages: our scripts, one stylesheet, images of this origin, forms to this
 /// origin.
 const PAGES: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";

@@ -1,4 +1,4 @@
-//! The stylesheet, the script and the icon, from the binary.
+//! The stylesheet, the scripts and the icon, from the binary.
 //!
 //! Their address has the version of their content in it, so a browser keeps them
 //! for good. While a new version is rolled out, a page of one replica may ask
@@ -21,7 +21,7 @@ struct Asset {
     content: &'static str,
 }
 
-const ASSETS: [Asset; 3] = [
+const ASSETS: [Asset; 4] = [
     Asset {
         file: "style.css",
         media_type: "text/css; charset=utf-8",
@@ -35,6 +35,11 @@ const ASSETS: [Asset; 3] = [
         file: "app.js",
         media_type: "text/javascript; charset=utf-8",
         content: include_str!("../../assets/app.js"),
+    },
+    Asset {
+        file: "access.js",
+        media_type: "text/javascript; charset=utf-8",
+        content: include_str!("../../assets/access.js"),
     },
     Asset {
         file: "icon.svg",

@@ -88,18 +88,6 @@ pub(super) fn moment(at: OffsetDateTime) -> String {
         .unwrap_or_default()
 }
 
-/// A moment with the time until then: `... (in 42 min)` or `... (over)`.
-pub(super) fn deadline(at: OffsetDateTime, now: OffsetDateTime) -> String {
-    let seconds = (at - now).whole_seconds();
-    let left = match seconds {
-        ..=0 => "over".to_owned(),
-        1..120 => format!("in {seconds} s"),
-        120..7200 => format!("in {} min", seconds / 60),
-        _ => format!("in {} h", seconds / 3600),
-    };
-    format!("{} ({left})", moment(at))
-}
-
 /// A number of milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Milliseconds(pub(super) u64);
@@ -148,17 +136,6 @@ mod tests {
         ] {
             assert_eq!(When::ago(now - ago, now).told, told);
         }
-    }
-
-    #[test]
-    fn a_deadline_says_how_much_is_left() {
-        let at = datetime!(2026-11-23 14:00 UTC);
-
-        assert_eq!(
-            deadline(at, at - Duration::minutes(42)),
-            "2026-11-23 14:00:00 UTC (in 42 min)"
-        );
-        assert_eq!(deadline(at, at), "2026-11-23 14:00:00 UTC (over)");
     }
 
     #[test]

@@ -51,8 +51,8 @@ pub(super) trait Vault: Send + Sync {
     async fn value(&self, secret: &str, version: &VersionId) -> Result<Value, AzureFailure>;
 }
 
-/// Access: the identity of the pod, Key Vault Secrets User on the secret.
-/// `readMetadata` lists the versions, `getSecret` gets one.
+/// Takes the role Key Vault Secrets User on the secret: `readMetadata` lists the
+/// versions, `getSecret` gets one.
 #[async_trait::async_trait]
 impl Vault for Clients {
     async fn versions(&self, secret: &str) -> Result<Versions, AzureFailure> {
