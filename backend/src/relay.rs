@@ -181,8 +181,8 @@ impl Sending {
     }
 
     /// Sends one event, and only then takes it out of the outbox.
-    // Identity backend, Azure Service Bus Data Sender on queue todo-events; then
-    // Cosmos DB Built-in Data Contributor on container todos.
+    // Identity backend, Azure Service Bus Data Sender on queue todo-events.
+    // Identity backend, Cosmos DB Built-in Data Contributor on container todos.
     async fn relay(&self, event: &Versioned<Event>) -> Result<(), RelayError> {
         let span = tracing::info_span!(
             "relay",

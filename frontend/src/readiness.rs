@@ -3,23 +3,33 @@
 use platform::azure::{AzureFailure, Clients};
 use platform::health::Readiness;
 use platform::readiness::until_ready;
+use platform::signing::SigningKeys;
 use service_bus::Direction;
 use tokio::task::JoinSet;
 
 use crate::backend::Backend;
 
 /// Asks each dependency until it has answered. Dropping the tasks ends that.
-///
-/// Access: identity `frontend`, Cosmos DB Built-in Data Reader on
-/// `cosmos/databases/todolist/containers/activity`, Storage Blob Data Contributor
-/// on `storage/containers/attachments`, Azure Service Bus Data Sender on
-/// `bus/queues/attachment-jobs`; the backend as this pod's service account.
-pub(crate) fn watch(readiness: &Readiness, clients: &Clients, backend: &Backend) -> JoinSet<()> {
+// Identity frontend, call to backend; then Key Vault Secrets User on secret
+// session-key; then Cosmos DB Built-in Data Reader on container activity; then
+// Storage Blob Data Contributor on container attachments; then Azure Service Bus
+// Data Sender on queue attachment-jobs.
+pub(crate) fn watch(
+    readiness: &Readiness,
+    clients: &Clients,
+    session_keys: &SigningKeys,
+    backend: &Backend,
+) -> JoinSet<()> {
     let mut watching = JoinSet::new();
     let asked = backend.clone();
     watching.spawn(until_ready(readiness.check("backend"), move || {
         let backend = asked.clone();
         async move { backend.reach().await }
+    }));
+    let asked = session_keys.clone();
+    watching.spawn(until_ready(readiness.check("session-key"), move || {
+        let keys = asked.clone();
+        async move { keys.warm_up().await }
     }));
     let asked = clients.clone();
     watching.spawn(until_ready(readiness.check("activity"), move || {

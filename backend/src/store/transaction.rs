@@ -2,14 +2,14 @@
 //! the list's count, which gives the event its place. All or nothing, and only if
 //! nobody else was there first: then everything is read and decided again.
 
-use platform::backoff::Backoff;
-use platform::telemetry::context::current_traceparent;
 use std::time::Duration;
 
 use azure_core::http::Etag;
 use azure_data_cosmos::models::TransactionalBatchOperationResult;
 use azure_data_cosmos::options::{BatchReplaceOptions, Precondition};
 use azure_data_cosmos::{FeedScope, Query, TransactionalBatch};
+use platform::backoff::Backoff;
+use platform::telemetry::context::current_traceparent;
 use tokio::time::Instant;
 use uuid::Uuid;
 

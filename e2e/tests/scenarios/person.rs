@@ -9,6 +9,8 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{StatusCode, Url};
 use scraper::{ElementRef, Html, Selector};
 
+use crate::records::Records;
+
 /// How long a person waits for something to happen.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -53,6 +55,25 @@ pub(crate) async fn until_held(stack: &Stack, hold: u64) {
             story(stack).await
         );
         tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Waits until all events of a list have arrived in its activity.
+pub(crate) async fn settled(stack: &Stack, list: &str) {
+    let records = Records::open(stack).await;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let (waiting, sequence) = records.outbox(list).await;
+        let arrived = records.activity(list).await.len() as u64;
+        if waiting == 0 && arrived >= sequence {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{list}: {waiting} events wait, {arrived} of {sequence} have arrived\n{}",
+            story(stack).await
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

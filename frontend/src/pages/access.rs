@@ -13,11 +13,13 @@ use platform::access::{AccessReport, Probe};
 use platform::telemetry::{error_chain, redact};
 use time::OffsetDateTime;
 
+use super::form::{Button, Form};
 use super::layout::Layout;
 use super::words::Milliseconds;
 use super::{Access, Notice, Noticed, Pages, Problem, page, see};
 use crate::backend::{Backend, BackendFailure};
 use crate::grants::AccessModel;
+use crate::session::Session;
 use clock::Clock;
 use figure::Figure;
 use matrix::{Column, Group};
@@ -27,6 +29,7 @@ use steps::{ExchangeView, StepView};
 #[template(path = "access.html")]
 struct AccessPage {
     layout: Layout,
+    session: Session,
     was_too_soon: bool,
     /// Seconds since 1970 when the page was made, for its clocks.
     now: i64,
@@ -55,6 +58,7 @@ struct IdentityView {
 // Identity frontend, call to backend.
 pub(super) async fn show(
     State(pages): State<Pages>,
+    session: Session,
     Noticed(notice): Noticed,
 ) -> Result<Response, Problem> {
     let access = pages.access.ok_or_else(Problem::not_found)?;
@@ -62,6 +66,7 @@ pub(super) async fn show(
     let own = own.ok_or_else(Problem::being_probed)?;
     let model = model(&access).await;
     let view = AccessPage::new(
+        session,
         &own,
         backend.as_ref().map_err(String::as_str),
         model.as_ref().map(Option::as_ref).map_err(Clone::clone),
@@ -73,7 +78,10 @@ pub(super) async fn show(
 
 /// Tries everything again, here and at the backend.
 // Identity frontend, call to backend.
-pub(super) async fn run(State(pages): State<Pages>) -> Result<Redirect, Problem> {
+pub(super) async fn run(
+    State(pages): State<Pages>,
+    Form(Button {}): Form<Button>,
+) -> Result<Redirect, Problem> {
     let access = pages.access.ok_or_else(Problem::not_found)?;
     let (own, backend) = tokio::join!(access.probe.run(), pages.backend.probe_access());
     if let Err(failure) = backend {
@@ -102,7 +110,7 @@ async fn backend_report(backend: &Backend) -> Result<AccessReport, String> {
     report.map_err(|failure| {
         let told = match &failure {
             BackendFailure::Refused { refusal, .. } => format!("The backend answered {refusal}"),
-            BackendFailure::Token(_) | BackendFailure::Lost { .. } => failure.to_string(),
+            failure => failure.to_string(),
         };
         let cause = redact(&error_chain(&failure)).into_owned();
         tracing::warn!(cause, "no access report of the backend");
@@ -124,6 +132,7 @@ async fn model(access: &Access) -> Result<Option<AccessModel>, String> {
 impl AccessPage {
     /// `backend` is the backend's report, or why there is none.
     fn new(
+        session: Session,
         own: &AccessReport,
         backend: Result<&AccessReport, &str>,
         model: Result<Option<&AccessModel>, String>,
@@ -136,6 +145,7 @@ impl AccessPage {
         };
         Self {
             layout: Layout::new("Access", "access", true),
+            session,
             was_too_soon: notice == Some(Notice::ProbedJustNow),
             now: now.unix_timestamp(),
             identity: IdentityView::new(own, now),
@@ -177,9 +187,16 @@ mod tests {
 
     fn rendered(own: &AccessReport, backend: Result<&AccessReport, &str>) -> String {
         let model = model();
-        AccessPage::new(own, backend, Ok(Some(&model)), None, NOW)
-            .render()
-            .expect("a page")
+        AccessPage::new(
+            Session::begin(NOW),
+            own,
+            backend,
+            Ok(Some(&model)),
+            None,
+            NOW,
+        )
+        .render()
+        .expect("a page")
     }
 
     #[test]
@@ -271,9 +288,16 @@ mod tests {
     fn a_model_that_cannot_be_read_is_told_and_the_rest_is_there() {
         let own = access_report("frontend");
 
-        let html = AccessPage::new(&own, Ok(&own), Err("no such file".to_owned()), None, NOW)
-            .render()
-            .expect("a page");
+        let html = AccessPage::new(
+            Session::begin(NOW),
+            &own,
+            Ok(&own),
+            Err("no such file".to_owned()),
+            None,
+            NOW,
+        )
+        .render()
+        .expect("a page");
 
         assert!(
             html.contains("The roles are not named here: no such file"),
