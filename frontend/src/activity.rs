@@ -22,7 +22,7 @@ use crate::id::ListId;
 const SCHEMA: u32 = 1;
 
 /// As many of the newest entries as a page begins with.
-pub(crate) const NEWEST: usize = 30;
+pub(crate) const NEWEST: usize = 20;
 
 /// The most entries of one answer.
 pub(crate) const MOST: usize = 200;

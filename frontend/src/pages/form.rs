@@ -6,6 +6,7 @@ use axum::extract::rejection::{BytesRejection, FormRejection};
 use axum::extract::{FromRequest, FromRequestParts as _, Request};
 use http::{HeaderMap, StatusCode, header};
 use percent_encoding::percent_decode;
+use platform::server::stopped_coming;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
@@ -65,6 +66,7 @@ impl From<BytesRejection> for Problem {
     fn from(rejection: BytesRejection) -> Self {
         match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => Self::form_too_large(),
+            _ if stopped_coming(&rejection) => Self::too_slow(),
             _ => Self::broken_off(),
         }
         .caused_by(rejection)

@@ -116,9 +116,9 @@ impl Problem {
 
     /// 408.
     pub(super) fn too_slow() -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, "The file stopped coming")
-            .happened("No part of it came for half a minute.")
-            .advice("It was not stored. Try again when the connection is better.")
+        Self::new(StatusCode::REQUEST_TIMEOUT, "It stopped coming")
+            .happened("Nothing more of what was being sent came for a while.")
+            .advice("Nothing was changed. Try again when the connection is better.")
     }
 
     /// 404: the todo that was edited.

@@ -7,7 +7,6 @@
 
 mod body;
 
-use std::pin::Pin;
 use std::time::Duration;
 
 use axum::extract::multipart::{Field, MultipartError, MultipartRejection};
@@ -16,6 +15,7 @@ use axum::response::Redirect;
 use bytes::Bytes;
 use futures::{Stream, stream};
 use http::{HeaderMap, header};
+use platform::server::stopped_coming;
 use platform::telemetry::{error_chain, redact};
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -39,9 +39,6 @@ const TYPE_LENGTH: usize = 127;
 /// How much is read of a body that is refused, and how long that may take.
 const ABSORBED_BYTES: u64 = 256 * 1024 * 1024;
 const ABSORBING: Duration = Duration::from_secs(10);
-
-/// How long a file may pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Takes a file in: first its metadata, then the blob, last the job.
 // Identity frontend, call to backend; then Storage Blob Data Contributor on
@@ -89,8 +86,7 @@ impl Upload<'_> {
         let attachments = &self.pages.attachments;
         let limit_bytes = attachments.limit_bytes;
         let _place = attachments.place().ok_or_else(Problem::busy)?;
-        let fields = timeout(LONGEST_PAUSE, self.fields(form)).await;
-        let (key, file) = fields.unwrap_or_else(|_| Err(Problem::too_slow()))?;
+        let (key, file) = self.fields(form).await?;
         if announced > Some(limit_bytes + AROUND_BYTES) {
             return Err(Problem::file_too_large(limit_bytes));
         }
@@ -178,37 +174,27 @@ fn is_garbled(headers: &HeaderMap) -> bool {
     disposition.is_some_and(|value| str::from_utf8(value.as_bytes()).is_err())
 }
 
-/// Why a part of a file did not come.
-#[derive(Debug, thiserror::Error)]
-enum Part {
-    #[error("the form is broken")]
-    Broken(#[source] MultipartError),
-    #[error("no part of it for {LONGEST_PAUSE:?}")]
-    Paused,
-}
-
 /// The parts of a file as they come.
-fn parts(file: Field<'_>) -> Pin<Box<dyn Stream<Item = Result<Bytes, Part>> + Send + '_>> {
+fn parts(file: Field<'_>) -> impl Stream<Item = Result<Bytes, MultipartError>> + Unpin + Send {
     Box::pin(stream::try_unfold(file, async |mut file| {
-        match timeout(LONGEST_PAUSE, file.chunk()).await {
-            Ok(Ok(Some(part))) => Ok(Some((part, file))),
-            Ok(Ok(None)) => Ok(None),
-            Ok(Err(error)) => Err(Part::Broken(error)),
-            Err(_) => Err(Part::Paused),
-        }
+        let part = file.chunk().await?;
+        Ok(part.map(|part| (part, file)))
     }))
 }
 
 fn broken(error: MultipartError) -> Problem {
-    Problem::broken_off().caused_by(error)
+    if stopped_coming(&error) {
+        Problem::too_slow().caused_by(error)
+    } else {
+        Problem::broken_off().caused_by(error)
+    }
 }
 
-impl From<UploadFailure<Part>> for Problem {
-    fn from(failure: UploadFailure<Part>) -> Self {
+impl From<UploadFailure<MultipartError>> for Problem {
+    fn from(failure: UploadFailure<MultipartError>) -> Self {
         match failure {
             UploadFailure::TooLarge { limit } => Self::file_too_large(limit),
-            UploadFailure::Body(Part::Paused) => Self::too_slow(),
-            UploadFailure::Body(Part::Broken(error)) => broken(error),
+            UploadFailure::Body(error) => broken(error),
             UploadFailure::Blobs(failure) => failure.into(),
         }
     }
