@@ -1,8 +1,8 @@
 //! The Kubernetes manifests, read as typed objects: what `kubectl apply -k`
 //! would apply is what the harness runs.
 //!
-//! Of Kustomize it knows what `k8s/base` uses: resources (files and other
-//! kustomizations), the namespace, and `ConfigMap`s made from files.
+//! Of Kustomize it knows what `k8s` uses: resources (files and other
+//! kustomizations), components, the namespace, and `ConfigMap`s made from files.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// Where the manifests are, seen from the harness' own sources.
+/// What the harness runs unless it is told otherwise: the base with the component
+/// that shows who may do what.
 pub fn default_directory() -> PathBuf {
+    crate::repository().join("k8s/overlays/workshop")
+}
+
+/// The base alone.
+pub fn base_directory() -> PathBuf {
     crate::repository().join("k8s/base")
 }
 
@@ -43,6 +49,8 @@ struct Kustomization {
     namespace: Option<String>,
     #[serde(default)]
     resources: Vec<PathBuf>,
+    #[serde(default)]
+    components: Vec<PathBuf>,
     #[serde(default)]
     config_map_generator: Vec<ConfigMapFromFiles>,
     #[serde(default, rename = "generatorOptions")]
@@ -92,19 +100,21 @@ impl Manifests {
             bail!("{} has to be one document", file.display());
         };
         let kustomization: Kustomization = typed(document, &file)?;
-        let namespace = outer
-            .or(kustomization.namespace.as_deref())
-            .unwrap_or("default");
+        // The outermost one that names a namespace decides.
+        let outer = outer.or(kustomization.namespace.as_deref());
         for resource in &kustomization.resources {
             let path = directory.join(resource);
             if path.is_dir() {
-                self.add_kustomization(&path, Some(namespace))?;
+                self.add_kustomization(&path, outer)?;
                 continue;
             }
             for document in documents(&path)? {
-                self.add(&document, &path, namespace)
+                self.add(&document, &path, outer.unwrap_or("default"))
                     .with_context(|| format!("in {}", path.display()))?;
             }
+        }
+        for component in &kustomization.components {
+            self.add_kustomization(&directory.join(component), outer)?;
         }
         for generated in kustomization.config_map_generator {
             let mut data = BTreeMap::new();
@@ -171,9 +181,13 @@ fn read(file: &Path) -> Result<String> {
 mod tests {
     use super::*;
 
+    fn load(directory: &Path) -> Manifests {
+        Manifests::load(directory).expect("the manifests are valid")
+    }
+
     #[test]
     fn the_base_has_three_pods_each_with_its_own_service_account() {
-        let manifests = Manifests::load(&default_directory()).expect("k8s/base is valid");
+        let manifests = load(&base_directory());
 
         let names: Vec<_> = manifests.deployments.keys().map(String::as_str).collect();
         assert_eq!(names, ["backend", "frontend", "worker"]);
@@ -184,6 +198,27 @@ mod tests {
             assert_eq!(pod.metadata.namespace.as_deref(), Some("todolist"));
             assert_eq!(spec.automount_service_account_token, Some(false));
         }
-        assert!(manifests.config_maps["access-model"].contains_key("access.json"));
+    }
+
+    #[test]
+    fn an_overlay_that_names_no_namespace_leaves_that_of_its_base() {
+        let manifests = load(&default_directory());
+
+        for account in &manifests.service_accounts {
+            assert_eq!(account.metadata.namespace.as_deref(), Some("todolist"));
+        }
+    }
+
+    #[test]
+    fn the_access_model_and_the_probe_come_with_the_component_alone() {
+        let (base, workshop) = (load(&base_directory()), load(&default_directory()));
+
+        assert_eq!(base.config_maps.keys().collect::<Vec<_>>(), ["estate"]);
+        assert_eq!(
+            workshop.config_maps.keys().collect::<Vec<_>>(),
+            ["access-model", "access-probe", "estate"]
+        );
+        assert_eq!(workshop.config_maps["access-probe"]["ACCESS_PROBE"], "on");
+        assert!(workshop.config_maps["access-model"].contains_key("access.json"));
     }
 }

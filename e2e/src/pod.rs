@@ -101,10 +101,7 @@ fn environment(container: &Container, manifests: &Manifests) -> Result<BTreeMap<
             .config_map_ref
             .as_ref()
             .context("envFrom is read from ConfigMaps only")?;
-        let data = manifests
-            .config_maps
-            .get(&map.name)
-            .with_context(|| format!("there is no ConfigMap `{}`", map.name))?;
+        let data = config_map(manifests, &map.name, map.optional)?;
         environment.extend(data.clone());
     }
     for EnvVar {
@@ -121,6 +118,20 @@ fn environment(container: &Container, manifests: &Manifests) -> Result<BTreeMap<
     Ok(environment)
 }
 
+/// The data of a `ConfigMap`; none of one that is not there and need not be.
+fn config_map<'m>(
+    manifests: &'m Manifests,
+    name: &str,
+    optional: Option<bool>,
+) -> Result<&'m BTreeMap<String, String>> {
+    static NOTHING: BTreeMap<String, String> = BTreeMap::new();
+    match manifests.config_maps.get(name) {
+        Some(data) => Ok(data),
+        None if optional == Some(true) => Ok(&NOTHING),
+        None => bail!("there is no ConfigMap `{name}`"),
+    }
+}
+
 /// Where each volume is: projected ones where kubelet put them, those from
 /// `ConfigMap`s written here.
 fn volumes(
@@ -134,10 +145,7 @@ fn volumes(
         let Some(source) = &volume.config_map else {
             continue;
         };
-        let data = manifests
-            .config_maps
-            .get(&source.name)
-            .with_context(|| format!("there is no ConfigMap `{}`", source.name))?;
+        let data = config_map(manifests, &source.name, source.optional)?;
         let directory = root.join(&volume.name);
         std::fs::create_dir_all(&directory)?;
         for (file, content) in data {
@@ -191,7 +199,7 @@ mod tests {
     #[test]
     fn a_container_is_told_where_things_are_on_this_machine() {
         let manifests =
-            Manifests::load(&crate::manifests::default_directory()).expect("k8s/base is valid");
+            Manifests::load(&crate::manifests::default_directory()).expect("valid manifests");
         let root = tempfile::tempdir().expect("a directory");
         let pod = RunningPod {
             pod: manifests.pod("frontend", "frontend-0").expect("a pod"),

@@ -30,8 +30,10 @@ const START_ORDER: [&str; 3] = ["backend", "worker", "frontend"];
 const STOP_ORDER: [&str; 3] = ["worker", "backend", "frontend"];
 
 /// What a stack is started with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
+    /// The kustomization that is applied.
+    pub manifests: PathBuf,
     /// The access model; the repository's own by default.
     pub model: Option<PathBuf>,
     /// The port of the frontend's pages on loopback; any by default.
@@ -43,7 +45,27 @@ pub struct Options {
     pub replicas: BTreeMap<String, usize>,
 }
 
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            manifests: crate::manifests::default_directory(),
+            model: None,
+            port: 0,
+            overrides: BTreeMap::new(),
+            replicas: BTreeMap::new(),
+        }
+    }
+}
+
 impl Options {
+    /// The base alone, without the component that shows who may do what.
+    pub fn base() -> Self {
+        Self {
+            manifests: crate::manifests::base_directory(),
+            ..Self::default()
+        }
+    }
+
     /// Sets a variable of a Deployment's pods.
     #[must_use]
     pub fn with(mut self, deployment: &str, name: &str, value: &str) -> Self {
@@ -131,7 +153,7 @@ impl Stack {
 
     async fn start_cloud(options: Options, tell: &impl Fn(Event)) -> Result<Self> {
         let began = Instant::now();
-        let manifests = Manifests::load(&crate::manifests::default_directory())?;
+        let manifests = Manifests::load(&options.manifests)?;
         let directory = tempfile::Builder::new().prefix("todolist-").tempdir()?;
         let state = directory.path().join("cloud");
         let model = options.model.clone().unwrap_or_else(crate::default_model);
@@ -366,6 +388,11 @@ impl Stack {
         let pod = self.pod(name)?;
         pod.listen()
             .with_context(|| format!("{name} serves nothing"))
+    }
+
+    /// The address of something on a pod's management port, such as `readyz`.
+    pub fn management_url(&self, name: &str, path: &str) -> Result<String> {
+        Ok(self.pod(name)?.management_url(path))
     }
 
     /// The number of a pod's process.

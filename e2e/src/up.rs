@@ -26,8 +26,8 @@ const FAINT: Style = Style::new().dimmed();
 ///
 /// It starts a local cloud (a cluster's token issuer, Entra ID, Key Vault,
 /// Cosmos DB, Blob Storage, Service Bus), then backend, worker and frontend as
-/// the manifests in k8s/base say, lets each pod try every access path with its
-/// own identity, and compares the answers with e2e/expected-access.md. It needs
+/// the manifests in k8s/overlays/workshop say, lets each pod try every access
+/// path with its own identity, and compares the answers with e2e/expected-access.md. It needs
 /// no Docker, no cluster and no subscription, and leaves nothing behind.
 #[derive(clap::Args)]
 pub(crate) struct Options {

@@ -16,15 +16,12 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub(crate) use file_name::FileName;
 pub(crate) use jobs::{Job, Jobs, QueuedJobs};
-pub(crate) use store::Blobs;
 #[cfg(test)]
 pub(crate) use store::Content;
-pub(crate) use upload::{UploadFailure, store};
+pub(crate) use store::{Blobs, Block, Committed};
+pub(crate) use upload::{Stored, UploadFailure, store};
 
 use crate::id::{Id, ListId};
-
-/// The largest file: 25 MiB, which the pages call 25 MB.
-pub(crate) const LARGEST_BYTES: u64 = 25 * 1024 * 1024;
 
 /// Files that come in at the same time. Each holds three blocks of 4 MiB, and what
 /// the client keeps of them on their way: about 20 MiB.
@@ -35,14 +32,17 @@ const AT_ONCE: usize = 4;
 pub(crate) struct Attachments {
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) jobs: Arc<dyn Jobs>,
+    /// The size of the largest file.
+    pub(crate) limit_bytes: u64,
     places: Arc<Semaphore>,
 }
 
 impl Attachments {
-    pub(crate) fn new(blobs: Arc<dyn Blobs>, jobs: Arc<dyn Jobs>) -> Self {
+    pub(crate) fn new(blobs: Arc<dyn Blobs>, jobs: Arc<dyn Jobs>, limit_bytes: u64) -> Self {
         Self {
             blobs,
             jobs,
+            limit_bytes,
             places: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }

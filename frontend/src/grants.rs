@@ -1,25 +1,45 @@
 //! The access model, as the Access page needs it: which grants stand behind an
-//! allowed cell. Only the page looks here. The probe knows no grants, so that it
-//! cannot know what should succeed.
+//! allowed cell, and in which line of the file. Only the page looks here. The probe
+//! knows no grants, so that it cannot know what should succeed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// The grants of `infra/access.json`, and what is needed to find their scopes.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone)]
 pub(crate) struct AccessModel {
+    /// The file's own name.
+    pub(crate) file: String,
     resources: BTreeMap<String, Resource>,
     grants: Vec<Grant>,
 }
 
 /// A role of an identity at a scope.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Grant {
     pub(crate) identity: String,
     pub(crate) role: String,
     pub(crate) scope: String,
+    /// The line of the file that the grant begins in, from 1.
+    pub(crate) line: usize,
+}
+
+/// The parts of the file that matter here, where they are in its text.
+#[derive(Deserialize)]
+struct Document<'text> {
+    resources: BTreeMap<String, Resource>,
+    #[serde(borrow)]
+    grants: Vec<&'text RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    identity: String,
+    role: String,
+    scope: String,
 }
 
 /// The kinds of resources, by how a scope within them is written.
@@ -60,12 +80,39 @@ impl AccessModel {
     /// Reads the model. It is read for each view: the file comes from a config
     /// map, and the kubelet replaces it.
     pub(crate) async fn read(path: &Path) -> Result<Self, ModelError> {
-        let path = path.to_owned();
-        match tokio::fs::read(&path).await {
-            Ok(json) => serde_json::from_slice(&json)
-                .map_err(|source| ModelError::Malformed { path, source }),
-            Err(source) => Err(ModelError::Unreadable { path, source }),
-        }
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let unreadable = |source| ModelError::Unreadable {
+            path: path.to_owned(),
+            source,
+        };
+        let text = tokio::fs::read_to_string(path).await.map_err(unreadable)?;
+        Self::parse(&file, &text).map_err(|source| ModelError::Malformed {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    fn parse(file: &str, text: &str) -> serde_json::Result<Self> {
+        let document: Document<'_> = serde_json::from_str(text)?;
+        let grants = document.grants.into_iter().map(|raw| {
+            let Granted {
+                identity,
+                role,
+                scope,
+            } = serde_json::from_str(raw.get())?;
+            let before = raw.get().as_ptr().addr() - text.as_ptr().addr();
+            Ok(Grant {
+                identity,
+                role,
+                scope,
+                line: 1 + text[..before].matches('\n').count(),
+            })
+        });
+        Ok(Self {
+            file: file.to_owned(),
+            resources: document.resources,
+            grants: grants.collect::<serde_json::Result<_>>()?,
+        })
     }
 
     /// The grants of an identity whose scope covers a resource of the matrix,
@@ -112,7 +159,8 @@ pub(crate) mod tests {
 
     /// The model of this repository.
     pub(crate) fn model() -> AccessModel {
-        serde_json::from_str(include_str!("../../infra/access.json")).expect("the access model")
+        let text = include_str!("../../infra/access.json");
+        AccessModel::parse("access.json", text).expect("the access model")
     }
 
     fn roles(model: &AccessModel, identity: &str, resource: &str) -> Vec<String> {
@@ -171,6 +219,36 @@ pub(crate) mod tests {
                 "{identity} {resource}"
             );
         }
+    }
+
+    #[test]
+    fn a_grant_knows_the_line_that_it_is_written_in() {
+        let text = include_str!("../../infra/access.json");
+        let lines: Vec<&str> = text.lines().collect();
+
+        let model = model();
+
+        for grant in &model.grants {
+            let line = lines[grant.line - 1];
+            for part in [&grant.identity, &grant.role, &grant.scope] {
+                assert!(line.contains(&format!("\"{part}\"")), "{grant:?}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_grant_of_several_lines_begins_in_its_first() {
+        let text = r#"{ "resources": {},
+            "grants": [
+                { "identity": "a", "role": "R",
+                  "scope": "vault" },
+                {
+                  "identity": "b", "role": "R", "scope": "vault" }] }"#;
+
+        let model = AccessModel::parse("access.json", text).expect("a model");
+
+        let lines: Vec<usize> = model.grants.iter().map(|grant| grant.line).collect();
+        assert_eq!(lines, [3, 5]);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //! streamed both ways and the Access page.
 //!
 //! The frontend keeps nothing. Todos are the backend's, reached as this pod
-//! (module `backend`); activity, attachments and jobs are reached with the pod's own
-//! Azure identity, each by one role that `infra/access.json` grants.
+//! (module `backend`); activity, attachments, jobs and the key of sessions are
+//! reached with the pod's own Azure identity, each by one role that
+//! `infra/access.json` grants.
 
 mod settings;
 
@@ -17,9 +18,13 @@ mod attachments;
 
 mod grants;
 
-mod pages;
+mod session;
+
+mod origin;
 
 mod same_origin;
+
+mod pages;
 
 mod security_headers;
 
@@ -39,12 +44,15 @@ use platform::identity::WorkloadIdentity;
 use platform::pod::{self, EndsWith};
 use platform::server::{self, Shutdown};
 use platform::settings::Vars;
+use platform::signing::SigningKeys;
 use platform::telemetry::{self, Inventory};
 use tokio::net::TcpListener;
 
+use crate::activity::Live;
 use crate::attachments::{Attachments, QueuedJobs};
 use crate::backend::Backend;
 use crate::pages::{Access, Pages};
+use crate::session::{Cookies, Sessions};
 use crate::settings::Settings;
 
 /// Serves the to-do pages. The settings are variables: see `k8s/base/frontend.yaml`.
@@ -76,10 +84,22 @@ async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
         .access_probe
         .then(|| Probe::new(clients.clone(), identity.clone()));
     let jobs = clients.sender(&pod.estate.bus.attachment_jobs);
+    let session_key = pod.estate.vault.session_key.clone();
+    let keys = SigningKeys::new(clients.clone(), session_key, session::PURPOSE);
     let pages = pages::router(Pages {
+        sessions: Sessions {
+            signature: Arc::new(keys.clone()),
+            cookies: Cookies::new(settings.origins.is_https()),
+        },
+        origins: settings.origins,
         backend: backend.clone(),
         feed: Arc::new(clients.clone()),
-        attachments: Attachments::new(Arc::new(clients.clone()), Arc::new(QueuedJobs(jobs))),
+        live: Live::start(Arc::new(clients.clone()), &shutdown),
+        attachments: Attachments::new(
+            Arc::new(clients.clone()),
+            Arc::new(QueuedJobs(jobs.clone())),
+            settings.upload_limit_bytes,
+        ),
         access: probe.clone().map(|probe| Access {
             probe,
             model: settings.access_model_file,
@@ -97,7 +117,7 @@ async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     });
 
     let readiness = Readiness::new(&shutdown);
-    let _watching = readiness::watch(&readiness, &clients, &backend);
+    let _watching = readiness::watch(&readiness, (&clients, &jobs), &keys, &backend);
     let serving = server::serve(listener, pages, &shutdown, pod.drain);
     let management_pages = health::management(readiness, probe);
     server::serve_while(management, management_pages, serving).await;

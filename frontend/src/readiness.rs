@@ -1,25 +1,34 @@
 //! What this pod needs before it is ready: each dependency has answered once.
 
-use platform::azure::{AzureFailure, Clients};
+use platform::azure::{AzureFailure, Clients, QueueSender};
 use platform::health::Readiness;
 use platform::readiness::until_ready;
-use service_bus::Direction;
+use platform::signing::SigningKeys;
 use tokio::task::JoinSet;
 
 use crate::backend::Backend;
 
 /// Asks each dependency until it has answered. Dropping the tasks ends that.
-///
-/// Access: identity `frontend`, Cosmos DB Built-in Data Reader on
-/// `cosmos/databases/todolist/containers/activity`, Storage Blob Data Contributor
-/// on `storage/containers/attachments`, Azure Service Bus Data Sender on
-/// `bus/queues/attachment-jobs`; the backend as this pod's service account.
-pub(crate) fn watch(readiness: &Readiness, clients: &Clients, backend: &Backend) -> JoinSet<()> {
+// Identity frontend, call to backend; then Key Vault Secrets User on secret
+// session-key; then Cosmos DB Built-in Data Reader on container activity; then
+// Storage Blob Data Contributor on container attachments; then Azure Service Bus
+// Data Sender on queue attachment-jobs.
+pub(crate) fn watch(
+    readiness: &Readiness,
+    (clients, jobs): (&Clients, &QueueSender),
+    session_keys: &SigningKeys,
+    backend: &Backend,
+) -> JoinSet<()> {
     let mut watching = JoinSet::new();
     let asked = backend.clone();
     watching.spawn(until_ready(readiness.check("backend"), move || {
         let backend = asked.clone();
         async move { backend.reach().await }
+    }));
+    let asked = session_keys.clone();
+    watching.spawn(until_ready(readiness.check("session-key"), move || {
+        let keys = asked.clone();
+        async move { keys.warm_up().await }
     }));
     let asked = clients.clone();
     watching.spawn(until_ready(readiness.check("activity"), move || {
@@ -30,9 +39,10 @@ pub(crate) fn watch(readiness: &Readiness, clients: &Clients, backend: &Backend)
     watching.spawn(until_ready(readiness.check("attachments"), move || {
         attachments_answer(asked.clone())
     }));
-    let asked = clients.clone();
+    let asked = jobs.clone();
     watching.spawn(until_ready(readiness.check("attachment-jobs"), move || {
-        jobs_can_be_sent(asked.clone())
+        let jobs = asked.clone();
+        async move { jobs.open().await }
     }));
     watching
 }
@@ -41,11 +51,4 @@ pub(crate) fn watch(readiness: &Readiness, clients: &Clients, backend: &Backend)
 async fn attachments_answer(clients: Clients) -> Result<(), AzureFailure> {
     let blob = clients.attachments().blob_client("readiness");
     blob.exists().await.map(drop).map_err(AzureFailure::blob)
-}
-
-/// A link for sending is granted; nothing is sent.
-async fn jobs_can_be_sent(clients: Clients) -> Result<(), AzureFailure> {
-    let queue = &clients.estate().bus.attachment_jobs;
-    let granted = clients.bus().probe(queue, Direction::Send).await;
-    granted.map_err(AzureFailure::service_bus)
 }

@@ -97,7 +97,7 @@ impl Probe {
             .collect()
             .await;
         let exchanges = identity.exchanges();
-        let steps = steps::five(identity, &projected, &exchanges, &cells);
+        let steps = steps::five(identity, &projected, &exchanges, &cells, at);
         let report = AccessReport {
             pod: pod_name(projected.token.as_ref()),
             client_id: identity.settings().client_id.clone(),

@@ -104,12 +104,21 @@ pub struct Telemetry {
 /// called within a runtime.
 pub fn start(pod: &'static str, settings: TelemetrySettings) -> Telemetry {
     metrics::start();
-    let traces = traces::provider(pod, settings.collector.as_ref());
+    let exporter = settings.collector.as_ref().map(traces::exporter);
+    let (exporter, failure) = match exporter.transpose() {
+        Ok(exporter) => (exporter, None),
+        Err(error) => (None, Some(error)),
+    };
+    let traces = traces::provider(pod, exporter);
     let subscriber = subscriber(settings.log, std::io::stdout, &traces);
     if subscriber.try_init().is_ok() {
         opentelemetry::global::set_tracer_provider(traces.clone());
     } else {
         tracing::debug!("events are written already");
+    }
+    if let Some(error) = failure {
+        let cause = error_chain(error.as_ref());
+        tracing::warn!(cause, "spans are not exported");
     }
     Telemetry { traces }
 }

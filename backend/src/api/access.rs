@@ -24,6 +24,7 @@ problems!(MayNotRun: NO_SUCH_ROUTE, TOO_MANY_REQUESTS);
         MayNotHaveRun,
     ),
 )]
+// No identity: it tells what was found out before.
 pub(super) async fn last(State(api): State<Api>) -> Result<Json<AccessReport>, ApiError> {
     let last = probe(api).await?.last();
     last.map(Json)
@@ -41,7 +42,7 @@ pub(super) async fn last(State(api): State<Api>) -> Result<Json<AccessReport>, A
         MayNotRun,
     ),
 )]
-// Identity backend, every action of the matrix, each without a side effect.
+// No identity: it tries every action with the pod's own, and relies on none.
 pub(super) async fn run(State(api): State<Api>) -> Result<Json<AccessReport>, ApiError> {
     Ok(Json(probe(api).await?.run().await?))
 }

@@ -2,7 +2,7 @@
 //! and nothing in it that the operation does not know.
 
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody as _};
 use axum::extract::rejection::{BytesRejection, JsonRejection};
 use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
@@ -59,6 +59,9 @@ async fn read<T: DeserializeOwned, S: Send + Sync>(
             format!("the body has to be {accepted}"),
         ));
     }
+    if request.body().size_hint().lower() > LONGEST_BODY as u64 {
+        return Err(too_large());
+    }
     let bytes = timeout(SLOWEST_BODY, Bytes::from_request(request, state)).await;
     let bytes = bytes
         .map_err(|_| {
@@ -70,6 +73,10 @@ async fn read<T: DeserializeOwned, S: Send + Sync>(
         })?
         .map_err(|rejection| not_read(&rejection))?;
     let Json(body) = Json::from_bytes(&bytes).map_err(|rejection| not_understood(&rejection))?;
+    // Serde would also take the members one after the other, without their names.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(ApiError::new(INVALID, "the body is not a JSON object"));
+    }
     Ok(body)
 }
 
@@ -85,12 +92,16 @@ fn media_type(headers: &HeaderMap) -> &str {
 
 fn not_read(rejection: &BytesRejection) -> ApiError {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return ApiError::new(
-            BODY_TOO_LARGE,
-            format!("the body is longer than {LONGEST_BODY} bytes"),
-        );
+        return too_large();
     }
     ApiError::new(MALFORMED, "the body cannot be read")
+}
+
+fn too_large() -> ApiError {
+    ApiError::new(
+        BODY_TOO_LARGE,
+        format!("the body is longer than {LONGEST_BODY} bytes"),
+    )
 }
 
 fn not_understood(rejection: &JsonRejection) -> ApiError {

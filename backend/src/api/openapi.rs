@@ -39,6 +39,7 @@ static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| document().into());
     tag = "document",
     responses((status = 200, description = "OpenAPI 3.1.", body = serde_json::Value)),
 )]
+// No identity: the document is part of the program.
 pub(super) async fn serve() -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], DOCUMENT.clone())
 }

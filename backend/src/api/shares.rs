@@ -132,8 +132,8 @@ impl From<Versioned<Todo>> for SharedTodo {
         ListMayBeUnknown,
     ),
 )]
-// Identity backend, Cosmos DB Built-in Data Contributor on container todos; then
-// Key Vault Secrets User on secret share-link-key.
+// Identity backend, Cosmos DB Built-in Data Contributor on container todos.
+// Identity backend, Key Vault Secrets User on secret share-link-key.
 pub(super) async fn create(
     State(api): State<Api>,
     OfList(list): OfList,
@@ -168,8 +168,8 @@ pub(super) async fn create(
         MayBeNoLink,
     ),
 )]
-// Identity backend, Key Vault Secrets User on secret share-link-key; then Cosmos DB
-// Built-in Data Contributor on container todos.
+// Identity backend, Key Vault Secrets User on secret share-link-key.
+// Identity backend, Cosmos DB Built-in Data Contributor on container todos.
 pub(super) async fn read(
     State(api): State<Api>,
     ShareLink(link): ShareLink,

@@ -2,8 +2,6 @@
 //! the list's count, which gives the event its place. All or nothing, and only if
 //! nobody else was there first: then everything is read and decided again.
 
-use platform::backoff::Backoff;
-use platform::telemetry::context::current_traceparent;
 use std::time::Duration;
 
 use azure_core::http::Etag;
@@ -11,6 +9,8 @@ use azure_data_cosmos::models::TransactionalBatchOperationResult;
 use azure_data_cosmos::options::{BatchReplaceOptions, Precondition};
 use azure_data_cosmos::{FeedScope, Query, TransactionalBatch};
 use futures::future::{try_join, try_join3};
+use platform::backoff::Backoff;
+use platform::telemetry::context::current_traceparent;
 use tokio::time::Instant;
 use uuid::Uuid;
 

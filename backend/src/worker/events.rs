@@ -41,8 +41,10 @@ impl Follower {
 }
 
 impl Handler for Follower {
-    // Identity worker, Cosmos DB Built-in Data Contributor on containers activity and todos; then
-    // Storage Blob Data Contributor on container attachments.
+    /// Records an event as activity, and does what follows from it.
+    // Identity worker, Cosmos DB Built-in Data Contributor on container activity.
+    // Identity worker, Cosmos DB Built-in Data Contributor on container todos.
+    // Identity worker, Storage Blob Data Contributor on container attachments.
     async fn handle(&self, body: &[u8]) -> Result<(), Trouble> {
         let event = messages::read_event(body)?;
         let kind = event.kind.as_str();

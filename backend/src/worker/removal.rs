@@ -24,8 +24,8 @@ impl Remover {
     }
 
     /// Removes the attachments of a todo, however many they are.
-    // Identity worker, Cosmos DB Built-in Data Contributor on container todos; then
-    // Storage Blob Data Contributor on container attachments.
+    // Identity worker, Cosmos DB Built-in Data Contributor on container todos.
+    // Identity worker, Storage Blob Data Contributor on container attachments.
     pub(super) async fn attachments_of(&self, list: &ListId, todo: TodoId) -> Result<(), Trouble> {
         loop {
             let left = self.store.attachments_left_by(list, todo).await?;

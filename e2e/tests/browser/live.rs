@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::outline::{button, words};
+use crate::outline::button;
 use crate::scenario::{Scenario, scenarios};
 use crate::steps::{activity, add, make_a_list, todo};
 use crate::visit::Visit;
@@ -31,7 +31,7 @@ async fn another_window_and_another_person_see_a_change_at_once(visit: &Visit<'_
     }
     bert.press(&button("Complete Milk")).await;
     for other in [&window, &beside] {
-        other.sees(&words("Done: Milk")).await;
+        other.sees(&todo("Done: Milk")).await;
     }
 
     // Bert's own window went on to another page by his own hand.

@@ -8,6 +8,7 @@
 
 #![cfg(test)]
 
+mod access;
 mod accessibility;
 mod axe;
 mod chromium;
@@ -52,13 +53,13 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     e2e::use_executable(env!("CARGO_BIN_EXE_e2e"));
     platform::pod::install_crypto_provider();
-    let scenarios = if cli.pictures {
-        pictures::scenarios()
+    let (scenarios, port) = if cli.pictures {
+        (pictures::scenarios(), pictures::PORT)
     } else {
-        every_scenario()
+        (every_scenario(), 0)
     };
     let installed = Installed::find();
-    let world = Arc::new(World::new(&installed));
+    let world = Arc::new(World::new(&installed, port));
     let trials = scenarios
         .into_iter()
         .map(|scenario| scenario.trial(&installed, &world));
@@ -81,6 +82,7 @@ fn every_scenario() -> Vec<Scenario> {
         sharing::scenarios(),
         conflict::scenarios(),
         upload::scenarios(),
+        access::scenarios(),
         accessibility::scenarios(),
     ]
     .into_iter()

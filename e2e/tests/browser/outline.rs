@@ -47,72 +47,81 @@ enum By {
 }
 
 pub(crate) fn button(name: &str) -> Sought {
-    Sought::named(&["button"], name)
+    named(&["button"], name)
 }
 
 pub(crate) fn link(name: &str) -> Sought {
-    Sought::named(&["link"], name)
+    named(&["link"], name)
 }
 
 /// A field, by its label.
 pub(crate) fn field(label: &str) -> Sought {
-    Sought::named(&["textbox", "searchbox", "Date", "combobox"], label)
+    named(&["textbox", "Date"], label)
 }
 
 /// A field for a file, by its label.
 pub(crate) fn file_field(label: &str) -> Sought {
-    Sought::named(&["button"], label)
+    named(&["button"], label)
 }
 
 /// What opens and closes a part of the page.
 pub(crate) fn disclosure(name: &str) -> Sought {
-    Sought::named(&["DisclosureTriangle", "DisclosureTriangleGrouped"], name)
+    named(&["DisclosureTriangle"], name)
 }
 
 pub(crate) fn heading(name: &str) -> Sought {
-    Sought::named(&["heading"], name)
+    named(&["heading"], name)
 }
 
 /// A part of the page, by its heading.
 pub(crate) fn region(name: &str) -> Sought {
-    Sought::named(&["region", "complementary"], name)
+    named(&["region", "complementary"], name)
 }
 
 /// An item of a list, by words in it.
 pub(crate) fn item(words: &str) -> Sought {
-    Sought::saying(&["listitem"], words)
+    saying(&["listitem"], words)
+}
+
+/// A row of a table, by words in it.
+pub(crate) fn row(words: &str) -> Sought {
+    saying(&["row"], words)
+}
+
+/// What a list of terms says, by words in it.
+pub(crate) fn definition(words: &str) -> Sought {
+    saying(&["definition"], words)
 }
 
 /// Words anywhere on the page.
 pub(crate) fn words(words: &str) -> Sought {
-    Sought::saying(&["RootWebArea"], words)
+    saying(&["RootWebArea"], words)
+}
+
+/// Anything of these roles.
+pub(crate) fn any(roles: &'static [&'static str]) -> Sought {
+    Sought {
+        roles,
+        by: By::Role,
+        within: None,
+    }
+}
+
+fn named(roles: &'static [&'static str], name: &str) -> Sought {
+    Sought {
+        by: By::Name(name.to_owned()),
+        ..any(roles)
+    }
+}
+
+fn saying(roles: &'static [&'static str], words: &str) -> Sought {
+    Sought {
+        by: By::Words(words.to_owned()),
+        ..any(roles)
+    }
 }
 
 impl Sought {
-    pub(crate) fn any(roles: &'static [&'static str]) -> Self {
-        Self {
-            roles,
-            by: By::Role,
-            within: None,
-        }
-    }
-
-    fn named(roles: &'static [&'static str], name: &str) -> Self {
-        Self {
-            roles,
-            by: By::Name(name.to_owned()),
-            within: None,
-        }
-    }
-
-    fn saying(roles: &'static [&'static str], words: &str) -> Self {
-        Self {
-            roles,
-            by: By::Words(words.to_owned()),
-            within: None,
-        }
-    }
-
     /// The same, but only inside of something.
     pub(crate) fn within(self, outer: Self) -> Self {
         Self {

@@ -2,11 +2,14 @@
 //! the same content.
 
 use crate::files::Document;
-use crate::outline::{button, field, heading, item, words};
+use crate::outline::{button, field, heading, words};
 use crate::scenario::{Scenario, scenarios};
-use crate::steps::{activity, add, attach, make_a_list, open_todo};
+use crate::steps::{activity, add, attach, attached, make_a_list, open_todo, todo};
 use crate::visit::Visit;
 use crate::window::{Look, Window};
+
+/// Where the pages are in the pictures, as with `cargo up`.
+pub(crate) const PORT: u16 = 8080;
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![of_every_page]
@@ -30,26 +33,37 @@ async fn of_every_page(visit: &Visit<'_>) {
         add(&window, title).await;
     }
     window.press(&button("Complete Hand in the report")).await;
+    window.sees(&todo("Done: Hand in the report")).await;
     let list = window.url().await;
-    let report = Document::new("report.pdf", b"%PDF-1.7\nA short report.\n");
+
     open_todo(&window, "Read the five steps on the Access page").await;
+    let notes = "Step 2 has to match step 3: issuer, subject, audience.";
+    window.fill(&field("Notes"), notes).await;
+    window.fill_date(&field("Due"), "12242030").await;
+    window.press(&button("Save")).await;
+    window.sees(&words("due 24 December 2030")).await;
+    let report = Document::new("report.pdf", b"%PDF-1.7\nA short report.\n");
     attach(&window, &report.path()).await;
-    window.comes_to_see(&item("ready")).await;
+    window.sees(&attached("report.pdf ready")).await;
     taken(&window, "todo").await;
-    let todo = window.url().await;
+    let page = window.url().await;
 
     window.open(list.path()).await;
-    window.comes_to_see(&activity("Processed report.pdf")).await;
+    window.sees(&activity("Processed report.pdf")).await;
     taken(&window, "list").await;
 
-    window.open(todo.path()).await;
-    let beside = ada.opens(todo.path()).await;
-    window.fill(&field("Notes"), "With coffee.").await;
-    beside.fill(&field("Notes"), "With tea.").await;
+    window.open(page.path()).await;
+    let beside = ada.opens(page.path()).await;
+    beside
+        .fill(&field("Title"), "Read and explain the five steps")
+        .await;
+    window
+        .fill(&field("Title"), "Read the five steps twice")
+        .await;
     window.press(&button("Save")).await;
-    window.sees(&words("With coffee.")).await;
+    window.sees(&heading("Read the five steps twice")).await;
     beside.press(&button("Save")).await;
-    beside.sees(&words("With tea.")).await;
+    beside.sees(&heading("Somebody else was faster")).await;
     taken(&beside, "conflict").await;
 
     window.open(list.path()).await;
@@ -68,7 +82,7 @@ async fn of_every_page(visit: &Visit<'_>) {
 
 /// Takes the pictures of the page that a window is at.
 async fn taken(window: &Window, page: &str) {
-    for look in Look::ALL {
+    for look in [Look::DESKTOP, Look::DARK, Look::PHONE] {
         window.looks(look).await;
         let file = format!("docs/images/{page}{}.png", look.suffix);
         let taken = window.picture(&e2e::repository().join(file)).await;

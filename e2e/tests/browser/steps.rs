@@ -1,4 +1,4 @@
-//! What people do on the pages again and again, in words of the pages.
+//! What people do on the pages again and again, in the words of the pages.
 
 use std::path::Path;
 
@@ -24,12 +24,7 @@ pub(crate) fn todo(title: &str) -> Sought {
     item(title).within(region("To-dos"))
 }
 
-/// An entry of the activity.
-pub(crate) fn activity(words: &str) -> Sought {
-    item(words).within(region("Activity"))
-}
-
-/// Opens the page of a to-do from its list.
+/// Goes from a list to the page of a to-do.
 pub(crate) async fn open_todo(window: &Window, title: &str) {
     window.press(&link(title)).await;
     window.sees(&field("Title")).await;
@@ -39,4 +34,14 @@ pub(crate) async fn open_todo(window: &Window, title: &str) {
 pub(crate) async fn attach(window: &Window, file: &Path) {
     window.choose(&file_field("File, up to 25 MB"), file).await;
     window.press(&button("Upload")).await;
+}
+
+/// A file on the page of a to-do, by what is said of it.
+pub(crate) fn attached(words: &str) -> Sought {
+    item(words).within(region("Files"))
+}
+
+/// An entry of the activity.
+pub(crate) fn activity(words: &str) -> Sought {
+    item(words).within(region("Activity"))
 }

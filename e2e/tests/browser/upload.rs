@@ -1,64 +1,80 @@
 //! A file goes up: how far it is can be seen, and what is too large is refused.
 
+use std::sync::Arc;
+
 use crate::files::Document;
 use crate::holds::{hold, until_held};
-use crate::outline::{Sought, item, words};
+use crate::outline::{any, heading, words};
 use crate::scenario::{Scenario, scenarios};
-use crate::steps::{add, attach, make_a_list, open_todo};
+use crate::steps::{add, attach, attached, make_a_list, open_todo};
 use crate::visit::Visit;
+use crate::window::{Manner, Window};
+
+const MEGABYTE: usize = 1024 * 1024;
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    // What waits in the cloud may be anybody's.
-    let holding = scenarios![the_progress_of_an_upload_can_be_seen].into_iter();
-    let others = scenarios![a_file_that_is_too_large_is_refused_with_words];
+    // What waits in the cloud might be of another scenario.
+    let holding = scenarios![it_can_be_seen_how_far_an_upload_is].into_iter();
+    let others = scenarios![
+        a_file_that_is_too_large_is_not_sent,
+        a_file_that_is_too_large_is_refused_without_javascript
+    ];
     holding.map(Scenario::alone).chain(others).collect()
 }
 
-async fn the_progress_of_an_upload_can_be_seen(visit: &Visit<'_>) {
-    let window = visit.person("Ada").await.opens("/").await;
-    make_a_list(&window, "Film").await;
-    add(&window, "Cut the film").await;
-    open_todo(&window, "Cut the film").await;
-    let film = Document::new("film.bin", &vec![7; 20 * 1024 * 1024]);
-    // The first block waits in the cloud, so the rest waits in the browser.
-    let block = hold(
-        visit.stack(),
-        "frontend",
-        "PutBlock",
-        "storage/containers/attachments",
-    )
-    .await;
+async fn it_can_be_seen_how_far_an_upload_is(visit: &Visit<'_>) {
+    let window = at_a_todo(visit, Manner::default()).await;
+    let film = Document::new("film.bin", &vec![7; 20 * MEGABYTE]);
+    // The first block waits in the cloud, and so the rest of it in the browser.
+    let scope = "storage/containers/attachments";
+    let block = hold(visit.stack(), "frontend", "PutBlock", scope).await;
 
     attach(&window, &film.path()).await;
     until_held(visit.stack(), block).await;
-    let held = window
-        .until("the progress is somewhere in the middle", |outline| {
-            let bars = outline.find(&Sought::any(&["progressbar"]));
-            let part: f64 = bars.first()?.value.parse().ok()?;
-            (part > 0.0).then_some(part)
+    let part = window
+        .until("the bar is somewhere in the middle", |outline| {
+            let bar = outline.only(&any(&["progressbar"])).ok()?;
+            bar.value.parse::<f64>().ok().filter(|part| *part > 0.0)
         })
         .await;
-    visit
-        .stack()
-        .control()
-        .release(block)
-        .await
-        .expect("released");
+    let released = visit.stack().control().release(block).await;
+    released.expect("the hold is known");
 
-    assert!(held > 0.0, "{held}");
-    window.comes_to_see(&item("film.bin")).await;
-    window.comes_to_see(&item("ready")).await;
-    window.sees_no(&Sought::any(&["progressbar"])).await;
+    assert!(part < 1.0, "{part}");
+    window.sees(&attached("film.bin ready")).await;
+    window.sees_no(&any(&["progressbar"])).await;
+    window.sees(&words("film.bin is stored.")).await;
 }
 
-async fn a_file_that_is_too_large_is_refused_with_words(visit: &Visit<'_>) {
-    let window = visit.person("Ada").await.opens("/").await;
-    make_a_list(&window, "Films").await;
-    add(&window, "Cut the long film").await;
-    open_todo(&window, "Cut the long film").await;
-    let film = Document::new("long.bin", &vec![7; 26 * 1024 * 1024]);
+async fn a_file_that_is_too_large_is_not_sent(visit: &Visit<'_>) {
+    let window = at_a_todo(visit, Manner::default()).await;
+    let film = Document::new("long.bin", &vec![7; 26 * MEGABYTE]);
 
     attach(&window, &film.path()).await;
 
-    window.sees(&words("larger than 25 MB")).await;
+    let refusal = "The file is larger than 25 MB. It was not sent.";
+    window.sees(&words(refusal)).await;
+}
+
+async fn a_file_that_is_too_large_is_refused_without_javascript(visit: &Visit<'_>) {
+    let manner = Manner {
+        no_scripts: true,
+        ..Manner::default()
+    };
+    let window = at_a_todo(visit, manner).await;
+    let film = Document::new("long.bin", &vec![7; 26 * MEGABYTE]);
+
+    attach(&window, &film.path()).await;
+
+    window.sees(&heading("This file is too large")).await;
+    window.sees(&words("It is larger than 25 MB.")).await;
+}
+
+/// A window at the page of a new to-do.
+async fn at_a_todo(visit: &Visit<'_>, manner: Manner) -> Arc<Window> {
+    let window = visit.person_who("Ada", manner).await.opens("/").await;
+    make_a_list(&window, "Holidays").await;
+    add(&window, "Cut the film").await;
+    open_todo(&window, "Cut the film").await;
+    window
 }

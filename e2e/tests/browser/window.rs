@@ -90,7 +90,7 @@ impl Window {
         self.retry(&what, async |outline| {
             let found = outline.only(sought).map(drop);
             if found.is_err() && self.manner.no_scripts {
-                self.must("Page.reload", json!({})).await;
+                self.open(self.url().await.as_str()).await;
             }
             found
         })
@@ -134,7 +134,7 @@ impl Window {
                     self.story().await
                 ),
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(30)).await;
         }
     }
 

@@ -21,6 +21,7 @@ use crate::visit::Visit;
 pub(crate) struct World {
     chromium: Option<PathBuf>,
     axe: Option<String>,
+    port: u16,
     runtime: Runtime,
     running: OnceLock<Running>,
     /// Held by every scenario while it plays: alone, or with others.
@@ -36,10 +37,12 @@ pub(crate) struct Running {
 }
 
 impl World {
-    pub(crate) fn new(installed: &Installed) -> Self {
+    /// A workload whose pages are at this port, or at any if it is 0.
+    pub(crate) fn new(installed: &Installed, port: u16) -> Self {
         Self {
             chromium: installed.chromium.clone(),
             axe: installed.axe.clone(),
+            port,
             runtime: Runtime::new().expect("a runtime"),
             running: OnceLock::new(),
             stage: RwLock::default(),
@@ -77,7 +80,14 @@ impl World {
 
     async fn start(&self) -> Result<Running> {
         let executable = self.chromium.as_ref().context("there is no Chromium")?;
-        let stack = Stack::start(Options::default(), |_| {}).await?;
+        // What the worker did is told by the backend's sweep.
+        let mut options = Options::default().with("backend", "RELAY_SWEEP_SECONDS", "1");
+        options.port = self.port;
+        let stack = Stack::start(options, |_| {}).await?;
+        // As `cargo up` does, so that the Access page has something to show.
+        for pod in ["frontend", "backend"] {
+            stack.probe(pod).await?;
+        }
         let chromium = Chromium::start(executable, &stack.logs()).await?;
         let port = stack.address("frontend")?.port();
         Ok(Running {

@@ -64,6 +64,14 @@ impl Api {
         answer.expect("the backend answers")
     }
 
+    /// Creates something.
+    pub(crate) async fn create(&self, path: &str, body: &Value) -> Answer {
+        let answer = Answer::to(self.request(Method::POST, path).json(body)).await;
+        let answer = answer.expect("the backend answers");
+        assert_eq!(answer.status, StatusCode::CREATED, "{:?}", answer.body);
+        answer
+    }
+
     /// Every item of a list of pages.
     pub(crate) async fn all(&self, path: &str) -> Vec<Value> {
         let mut items = Vec::new();

@@ -7,6 +7,7 @@ use e2e::stack::Stack;
 use platform::settings::Vars;
 use uuid::Uuid;
 
+use crate::api::Api;
 use crate::load::{self, Faults, Journal, Random};
 use crate::person::start;
 use crate::replicas::{two_of_each, until_restarted};
@@ -54,6 +55,9 @@ async fn processes_that_are_killed_at_any_time_lose_nothing_and_do_nothing_twice
     let mut stack = start(options).await;
     stack.supervise();
     let journal = Journal::default();
+    // Its token is of now, as pods know the time: they do not go with the cloud's
+    // clock below.
+    let api = Api::at(&stack).await;
 
     tokio::join!(
         load::run(&stack, &journal, Faults::Expected, random.fork()),
@@ -69,6 +73,6 @@ async fn processes_that_are_killed_at_any_time_lose_nothing_and_do_nothing_twice
         .await
         .expect("advanced");
 
-    journal.is_kept(&stack).await;
+    journal.is_kept(&stack, &api).await;
     stack.stop(|_| {}).await.expect("everything ends");
 }

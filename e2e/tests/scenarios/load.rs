@@ -104,6 +104,6 @@ async fn people_who_edit_at_once_through_all_pods_lose_nothing() {
 
     run(&stack, &journal, Faults::None, Random::from(1)).await;
 
-    journal.is_kept(&stack).await;
+    journal.is_kept(&stack, &Api::at(&stack).await).await;
     stack.stop(|_| {}).await.expect("everything ends");
 }

@@ -3,17 +3,21 @@
 
 #![cfg(test)]
 
+mod access_page;
 mod api;
 mod backend_calls;
 mod chaos;
 mod conventions;
 mod crashes;
 mod grants;
+mod hostile;
 mod load;
 mod outsider;
 mod person;
+mod raw;
 mod records;
 mod replicas;
+mod rotation;
 mod story;
 mod telemetry;
 mod up;

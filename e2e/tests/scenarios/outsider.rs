@@ -88,19 +88,27 @@ impl Outsider {
 
     /// Sends a message.
     pub(crate) async fn send(&self, queue: &str, message_id: &str, body: &[u8]) {
+        let message = (message_id.to_owned(), body.to_owned());
+        self.send_all(queue, &[message]).await;
+    }
+
+    /// Sends messages, each an id and a body, over one link.
+    pub(crate) async fn send_all(&self, queue: &str, messages: &[(String, Vec<u8>)]) {
         let (mut connection, mut session) = self.connect(queue).await;
         let mut sender = Sender::attach(&mut session, "outsider", queue)
             .await
             .expect("attached");
-        let message = Message::builder()
-            .properties(Properties {
-                message_id: Some(MessageId::from(message_id.to_owned())),
-                ..Properties::default()
-            })
-            .data(body.to_vec())
-            .build();
-        let outcome = sender.send(message).await.expect("sent");
-        outcome.accepted_or("refused").expect("accepted");
+        for (message_id, body) in messages {
+            let message = Message::builder()
+                .properties(Properties {
+                    message_id: Some(MessageId::from(message_id.clone())),
+                    ..Properties::default()
+                })
+                .data(body.clone())
+                .build();
+            let outcome = sender.send(message).await.expect("sent");
+            outcome.accepted_or("refused").expect("accepted");
+        }
         sender.close().await.expect("closed");
         session.end().await.expect("ended");
         connection.close().await.expect("closed");

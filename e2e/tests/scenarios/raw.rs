@@ -3,18 +3,24 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(40);
 
-/// A connection to a server.
-pub(crate) struct Connection(TcpStream);
+/// A request, byte by byte as it is put together.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    method: String,
+    path: String,
+    headers: Vec<(String, Vec<u8>)>,
+    body: Vec<u8>,
+}
 
-/// What the server answered before it closed the connection.
+/// What a server answered before it closed the connection.
 #[derive(Debug)]
-pub(crate) struct RawAnswer {
+pub(crate) struct Answer {
     /// 0 when there was no answer at all.
     pub(crate) status: u16,
     /// The lines of the head after the first.
@@ -22,51 +28,149 @@ pub(crate) struct RawAnswer {
     pub(crate) body: String,
 }
 
-impl Connection {
-    pub(crate) async fn to(address: SocketAddr) -> Self {
-        Self(TcpStream::connect(address).await.expect("connected"))
+impl Request {
+    /// A request without a body, that ends its connection.
+    pub(crate) fn new(method: &str, path: &str) -> Self {
+        Self {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
+        .header("connection", "close")
     }
 
-    /// Sends bytes; whether the server still takes them.
-    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        self.0.write_all(bytes.as_ref()).await.is_ok()
+    /// Adds a header, or replaces the one of this name.
+    #[must_use]
+    pub(crate) fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self = self.without(name);
+        self.and_header(name, value)
     }
 
-    /// Reads until the server closes the connection.
-    pub(crate) async fn answer(mut self) -> RawAnswer {
-        let mut bytes = Vec::new();
-        let read = tokio::time::timeout(PATIENCE, async {
-            let mut buffer = [0; 16 * 1024];
-            // A reset after an answer is an end like another.
-            while let Ok(count @ 1..) = self.0.read(&mut buffer).await {
-                bytes.extend_from_slice(&buffer[..count]);
+    /// Adds a header, also when there is one of this name.
+    #[must_use]
+    pub(crate) fn and_header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.headers
+            .push((name.to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(own, _)| own != name);
+        self
+    }
+
+    /// With a body, and its length said.
+    #[must_use]
+    pub(crate) fn body(mut self, body: impl AsRef<[u8]>) -> Self {
+        self.body = body.as_ref().to_owned();
+        self.header("content-length", body.as_ref().len().to_string())
+    }
+
+    /// With a body in pieces, and its length not said.
+    #[must_use]
+    pub(crate) fn chunked(mut self, body: &[u8]) -> Self {
+        self.body = Vec::new();
+        for piece in body.chunks(4096).chain([&b""[..]]) {
+            self.body
+                .extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
+            self.body.extend_from_slice(piece);
+            self.body.extend_from_slice(b"\r\n");
+        }
+        self.without("content-length")
+            .header("transfer-encoding", "chunked")
+    }
+
+    /// With its body in pieces, and its length not said.
+    #[must_use]
+    pub(crate) fn as_chunks(self) -> Self {
+        let body = self.body.clone();
+        self.chunked(&body)
+    }
+
+    /// With other bytes in its body, as many as before.
+    #[must_use]
+    pub(crate) fn replacing(self, from: &[u8], to: &[u8]) -> Self {
+        let windows = self.body.windows(from.len());
+        let at = windows.clone().position(|window| window == from);
+        let at = at.expect("the body has these bytes");
+        let body = [&self.body[..at], to, &self.body[at + from.len()..]].concat();
+        self.body(body)
+    }
+
+    /// Sends all of it.
+    pub(crate) async fn send(&self, address: SocketAddr) -> Answer {
+        let mut connection = self.begin(address).await;
+        // A server that has answered already need not take the rest.
+        drop(connection.write_all(&self.body).await);
+        read(connection).await
+    }
+
+    /// Sends its head, and then its body a byte at a time with a pause before each,
+    /// until the server has had enough.
+    pub(crate) async fn dribble(&self, address: SocketAddr, pause: Duration) -> Answer {
+        let (reading, mut writing) = self.begin(address).await.into_split();
+        let body = self.body.clone();
+        let dribbling = tokio::spawn(async move {
+            for byte in body {
+                tokio::time::sleep(pause).await;
+                if writing.write_all(&[byte]).await.is_err() {
+                    return;
+                }
             }
         });
-        let ended = read.await.is_ok();
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        assert!(ended, "the connection stays open after {text:?}");
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-        let (first, head) = head.split_once("\r\n").unwrap_or((head, ""));
-        let status = first.split(' ').nth(1).and_then(|code| code.parse().ok());
-        RawAnswer {
-            status: status.unwrap_or_default(),
-            head: head.to_owned(),
-            body: body.to_owned(),
+        let answer = read(reading).await;
+        dribbling.abort();
+        answer
+    }
+
+    async fn begin(&self, address: SocketAddr) -> TcpStream {
+        let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.path).into_bytes();
+        let host = ("host".to_owned(), address.to_string().into_bytes());
+        let named = self.headers.iter().any(|(name, _)| name == "host");
+        let headers = self.headers.iter().chain((!named).then_some(&host));
+        for (name, value) in headers {
+            head.extend_from_slice(name.as_bytes());
+            head.extend_from_slice(b": ");
+            head.extend_from_slice(value);
+            head.extend_from_slice(b"\r\n");
         }
+        head.extend_from_slice(b"\r\n");
+        let mut connection = TcpStream::connect(address).await.expect("connected");
+        connection.write_all(&head).await.expect("written");
+        connection
     }
 }
 
-/// The head of a request that ends its connection.
-pub(crate) fn head(method: &str, path: &str, host: &str, more: &[(&str, &str)]) -> String {
-    let more = more.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
-    let more: String = more.collect();
-    format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{more}\r\n")
+impl Answer {
+    /// The value of a header.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        let mut values = lines.filter(|(own, _)| own.eq_ignore_ascii_case(name));
+        values.next().map(|(_, value)| value)
+    }
 }
 
-/// A piece of a chunked body; the empty one ends it.
-pub(crate) fn chunk(bytes: &[u8]) -> Vec<u8> {
-    let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
-    chunk.extend_from_slice(bytes);
-    chunk.extend_from_slice(b"\r\n");
-    chunk
+/// Reads until the server closes the connection.
+async fn read(mut connection: impl AsyncRead + Unpin) -> Answer {
+    let mut bytes = Vec::new();
+    let reading = tokio::time::timeout(PATIENCE, async {
+        let mut buffer = [0; 16 * 1024];
+        // A reset after an answer is an end like another.
+        while let Ok(count @ 1..) = connection.read(&mut buffer).await {
+            bytes.extend_from_slice(&buffer[..count]);
+        }
+    });
+    let ended = reading.await.is_ok();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    assert!(ended, "the connection stays open after {text:?}");
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let (first, head) = head.split_once("\r\n").unwrap_or((head, ""));
+    let status = first.split(' ').nth(1).and_then(|code| code.parse().ok());
+    Answer {
+        status: status.unwrap_or_default(),
+        head: head.to_owned(),
+        body: body.to_owned(),
+    }
 }

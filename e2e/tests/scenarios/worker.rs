@@ -17,6 +17,7 @@ use crate::person::{hold, until_held};
 use at_work::{AtWork, EVENTS, JOBS, queue_with};
 
 const ACTIVITY: &str = "cosmos/databases/todolist/containers/activity";
+const TODOS: &str = "cosmos/databases/todolist/containers/todos";
 const ATTACHMENTS: &str = "storage/containers/attachments";
 
 /// A list of which nothing is stored but its activity.
@@ -38,7 +39,7 @@ async fn a_long_job_outlives_the_lock_that_it_began_with() {
     work.send_job(&attachment).await;
     until_held(&work.stack, read).await;
     work.until_did("RenewLock", JOBS, RENEWALS).await;
-    work.stack.control().release(read).await.expect("released");
+    work.release(read).await;
     work.until_did("Complete", JOBS, 1).await;
 
     assert_eq!(work.did("Receive", JOBS).await, 1);
@@ -74,16 +75,12 @@ async fn as_many_jobs_as_there_are_slots_are_under_way_and_no_more() {
         assert_eq!(state.expect("a hold"), State::Armed);
     }
 
-    work.stack
-        .control()
-        .release(reads[1])
-        .await
-        .expect("released");
+    work.release(reads[1]).await;
     until_held(&work.stack, reads[3]).await;
     work.until_did("Complete", JOBS, 1).await;
     assert_eq!(work.did("Receive", JOBS).await, 4);
     for read in reads {
-        work.stack.control().release(read).await.expect("released");
+        work.release(read).await;
     }
     work.until_did("Complete", JOBS, 5).await;
     assert_eq!(work.did("Receive", JOBS).await, 5);
@@ -101,7 +98,7 @@ async fn what_fails_for_a_while_is_done_in_the_end_and_never_dead_lettered() {
     };
     work.stack.control().revoke(&role).await.expect("revoked");
 
-    work.send_event(LIST, 1, "Wait for it").await;
+    work.send_events(LIST, 1..=1, "Wait for it").await;
     work.until_denied("ReadMetadata", ACTIVITY, 2).await;
     assert_eq!(work.did("Abandon", EVENTS).await, 0);
     work.stack.control().grant(&role).await.expect("granted");
@@ -142,7 +139,7 @@ async fn a_poison_message_is_dead_lettered_with_a_reason_and_the_queue_goes_on()
         assert_eq!(dead.description, description);
     }
 
-    work.send_event(LIST, 1, "The queue goes on").await;
+    work.send_events(LIST, 1..=1, "The queue goes on").await;
     work.until_recorded(LIST, "todo.added", 1).await;
     assert_eq!(work.did("DeadLetter", EVENTS).await, 2);
     work.stop().await;
@@ -157,7 +154,7 @@ async fn what_the_broker_dead_letters_is_seen() {
     let work = AtWork::start(options, Some(&model)).await;
     let effect = hold(&work.stack, "worker", "CreateItem", ACTIVITY).await;
 
-    work.send_event(LIST, 1, "It kills the worker").await;
+    work.send_events(LIST, 1..=1, "It kills the worker").await;
     until_held(&work.stack, effect).await;
     work.stack.kill_pod("worker").await.expect("killed");
     let past_the_lock = Duration::from_secs(31);
@@ -178,28 +175,26 @@ async fn what_the_broker_dead_letters_is_seen() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_is_asked_to_end_finishes_what_it_has_in_hand() {
     let work = AtWork::start(Options::default(), None).await;
-    let effect = hold(&work.stack, "worker", "CreateItem", ACTIVITY).await;
-    work.send_event(LIST, 1, "In hand").await;
-    until_held(&work.stack, effect).await;
+    let in_hand = work.attachment("In hand").await;
+    let too_late = work.attachment("Too late").await;
+    let read = hold(&work.stack, "worker", "GetBlob", ATTACHMENTS).await;
+    work.send_job(&in_hand).await;
+    until_held(&work.stack, read).await;
 
     let finished = async {
         work.until_logged("worker", "shutdown requested").await;
-        work.send_event(LIST, 2, "Too late").await;
-        work.stack
-            .control()
-            .release(effect)
-            .await
-            .expect("released");
+        work.send_job(&too_late).await;
+        work.release(read).await;
     };
     let (ended, ()) = tokio::join!(work.stack.end_pod("worker"), finished);
 
     assert_eq!(ended.expect("it ended").code(), Some(0));
-    assert_eq!(work.did("Receive", EVENTS).await, 1);
-    assert_eq!(work.did("Complete", EVENTS).await, 1);
+    assert_eq!(work.did("Receive", JOBS).await, 1);
+    assert_eq!(work.did("Complete", JOBS).await, 1);
     work.stack.restart_pod("worker").await.expect("restarted");
-    work.until_recorded(LIST, "todo.added", 2).await;
-    work.until_did("Complete", EVENTS, 2).await;
-    assert_eq!(work.did("Receive", EVENTS).await, 2);
+    work.until_did("Complete", JOBS, 2).await;
+    assert_eq!(work.did("Receive", JOBS).await, 2);
+    work.until_recorded("inbox", "attachment.failed", 2).await;
     work.stop().await;
 }
 
@@ -209,25 +204,22 @@ async fn a_worker_that_is_asked_to_end_finishes_what_it_has_in_hand() {
 async fn a_worker_that_runs_out_of_time_gives_back_what_it_has_in_hand() {
     let options = Options::default().with("worker", "DRAIN_SECONDS", "1");
     let work = AtWork::start(options, None).await;
-    let effect = hold(&work.stack, "worker", "CreateItem", ACTIVITY).await;
-    work.send_event(LIST, 1, "Too long").await;
-    until_held(&work.stack, effect).await;
+    let attachment = work.attachment("Too long").await;
+    let read = hold(&work.stack, "worker", "GetBlob", ATTACHMENTS).await;
+    work.send_job(&attachment).await;
+    until_held(&work.stack, read).await;
 
     let ended = work.stack.end_pod("worker").await.expect("it ended");
 
     assert_eq!(ended.code(), Some(0));
-    assert_eq!(work.did("Abandon", EVENTS).await, 1);
-    work.stack
-        .control()
-        .release(effect)
-        .await
-        .expect("released");
+    assert_eq!(work.did("Abandon", JOBS).await, 1);
     work.stack.restart_pod("worker").await.expect("restarted");
-    work.until_recorded(LIST, "todo.added", 1).await;
+    work.until_did("Complete", JOBS, 1).await;
+    work.until_recorded("inbox", "attachment.failed", 1).await;
     work.stop().await;
 }
 
-/// Two workers at the same queue: both work, and every event is recorded once.
+/// Two workers at the same queues: both work, and every event is recorded once.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_workers_share_the_work_and_record_each_event_once() {
     let options =
@@ -235,27 +227,26 @@ async fn two_workers_share_the_work_and_record_each_event_once() {
             .replicas("worker", 2)
             .with("worker", "WORKER_CONCURRENCY", "1");
     let work = AtWork::start(options, None).await;
-    let first = hold(&work.stack, "worker", "CreateItem", ACTIVITY).await;
-    let second = hold(&work.stack, "worker", "CreateItem", ACTIVITY).await;
+    let mut reads = Vec::new();
+    for title in ["One", "Other"] {
+        let attachment = work.attachment(title).await;
+        reads.push(hold(&work.stack, "worker", "GetBlob", ATTACHMENTS).await);
+        work.send_job(&attachment).await;
+    }
+    // Each of the two has one slot: what is held at once is in both.
+    for read in &reads {
+        until_held(&work.stack, *read).await;
+    }
+    for read in reads {
+        work.release(read).await;
+    }
 
-    for sequence in 1..=40 {
-        work.send_event(LIST, sequence, "Share it").await;
-    }
-    // Each of the two has one slot: what both hold at once is in both.
-    until_held(&work.stack, first).await;
-    until_held(&work.stack, second).await;
-    for effect in [first, second] {
-        work.stack
-            .control()
-            .release(effect)
-            .await
-            .expect("released");
-    }
+    work.send_events(LIST, 1..=40, "Share it").await;
 
     work.until_recorded(LIST, "todo.added", 40).await;
-    work.until_did("Complete", EVENTS, 40).await;
-    assert_eq!(work.did("Receive", EVENTS).await, 40);
-    assert_eq!(work.did("CreateItem", ACTIVITY).await, 40);
+    // Adding and failing of two attachments, and of their to-dos, are events too.
+    work.until_did("Complete", EVENTS, 46).await;
+    assert_eq!(work.did("CreateItem", ACTIVITY).await, 46, "each once");
     for pod in ["worker-0", "worker-1"] {
         work.until_logged(pod, "recorded todo.added").await;
     }
@@ -282,4 +273,43 @@ async fn a_deleted_todo_takes_its_files_with_it() {
 
     work.until_files_are(&[&kept]).await;
     work.stop().await;
+}
+
+/// The page of lists shows what happened to a list also when the backend did not
+/// get as far as to write it there.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_worker_makes_sure_of_a_lists_entry_in_the_catalogue() {
+    let work = AtWork::start(Options::default(), None).await;
+    let api = Api::at(&work.stack).await;
+
+    let writing = hold(&work.stack, "backend", "CreateItem", TODOS).await;
+    let create = api.request(Method::POST, "lists");
+    let creating = tokio::spawn(Answer::to(create.json(&json!({ "name": "Before" }))));
+    until_held(&work.stack, writing).await;
+    work.until_did("CreateItem", TODOS, 1).await;
+    assert!(names(&api).await.contains(&"Before".to_owned()));
+    work.release(writing).await;
+    let created = creating.await.expect("a task").expect("an answer");
+    assert_eq!(created.status, 201, "{:?}", created.body);
+
+    let writing = hold(&work.stack, "backend", "ReplaceItem", TODOS).await;
+    let path = format!("lists/{}", created.text("id"));
+    let rename = api.request(Method::PATCH, &path);
+    let rename = rename.header("if-match", created.etag());
+    let renaming = tokio::spawn(Answer::to(rename.json(&json!({ "name": "After" }))));
+    until_held(&work.stack, writing).await;
+    work.until_did("ReplaceItem", TODOS, 1).await;
+    let names = names(&api).await;
+    assert!(names.contains(&"After".to_owned()), "{names:?}");
+    assert!(!names.contains(&"Before".to_owned()), "{names:?}");
+    work.release(writing).await;
+    let renamed = renaming.await.expect("a task").expect("an answer");
+    assert_eq!(renamed.status, 200, "{:?}", renamed.body);
+    work.stop().await;
+}
+
+async fn names(api: &Api) -> Vec<String> {
+    let lists = api.all("lists").await;
+    let names = lists.iter().filter_map(|list| list["name"].as_str());
+    names.map(str::to_owned).collect()
 }

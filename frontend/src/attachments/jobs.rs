@@ -44,14 +44,13 @@ pub(crate) trait Jobs: Send + Sync {
 }
 
 /// The queue of jobs.
-///
-/// Access: identity `frontend`, Azure Service Bus Data Sender on
-/// `bus/queues/attachment-jobs`.
 #[derive(Debug)]
 pub(crate) struct QueuedJobs(pub(crate) QueueSender);
 
 #[async_trait]
 impl Jobs for QueuedJobs {
+    /// Sends a job to the queue.
+    // Identity frontend, Azure Service Bus Data Sender on queue attachment-jobs.
     async fn send(&self, job: Job<'_>) -> Result<(), AzureFailure> {
         self.0
             .send_message(job.message())
@@ -66,15 +65,16 @@ mod tests {
 
     #[test]
     fn a_job_is_known_by_its_attachment() {
-        let list = ListId::inbox();
-        let attachment = Id::try_from("a1".to_owned()).expect("an id");
+        let list = ListId::try_from("inbox".to_owned()).expect("a list");
+        let id = "3b241101-e2bb-4255-8caf-4136c566a962";
+        let attachment = Id::try_from(id.to_owned()).expect("an id");
 
         let message = Job::new(&list, &attachment).message();
 
-        assert_eq!(message.message_id, "a1");
+        assert_eq!(message.message_id, id);
         assert_eq!(
             message.body,
-            br#"{"schema":1,"listId":"inbox","attachmentId":"a1"}"#
+            br#"{"schema":1,"listId":"inbox","attachmentId":"3b241101-e2bb-4255-8caf-4136c566a962"}"#
         );
     }
 }

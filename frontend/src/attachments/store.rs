@@ -5,55 +5,86 @@
 use std::num::NonZero;
 
 use async_trait::async_trait;
-use azure_storage_blob::models::{BlobClientDownloadOptions, BlockLookupList};
+use azure_core::http::Etag;
+use azure_storage_blob::models::{
+    BlobClientDownloadOptions, BlockBlobClientCommitBlockListOptions, BlockLookupList,
+};
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use futures::stream::BoxStream;
 use platform::azure::{AzureFailure, Clients};
+use uuid::Uuid;
 
 /// The content of a blob, part by part.
 pub(crate) type Content = BoxStream<'static, Result<Bytes, AzureFailure>>;
+
+/// A block of a blob, on its way to be one of its parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Block {
+    /// The upload that it is of, so that two uploads of one blob do not mix.
+    pub(crate) upload: Uuid,
+    pub(crate) number: u32,
+}
+
+/// What came of committing a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Committed {
+    /// The blob is there.
+    Now,
+    /// It was there before, and is as it was.
+    Before,
+}
 
 /// Where the content of attachments is.
 #[async_trait]
 pub(crate) trait Blobs: Send + Sync {
     /// Keeps a block for a blob that is not there before it is committed. Blocks
     /// that never are go by themselves.
-    async fn stage(&self, blob: &str, number: u32, block: Bytes) -> Result<(), AzureFailure>;
+    async fn stage(&self, blob: &str, block: Block, content: Bytes) -> Result<(), AzureFailure>;
 
-    /// Makes the blob of this many blocks.
-    async fn commit(&self, blob: &str, blocks: u32) -> Result<(), AzureFailure>;
+    /// Makes the blob of these blocks, in this order, unless it is there already.
+    async fn commit(&self, blob: &str, blocks: &[Block]) -> Result<Committed, AzureFailure>;
 
     /// Opens a blob.
     async fn open(&self, blob: &str) -> Result<Content, AzureFailure>;
 }
 
-/// Access: identity `frontend`, Storage Blob Data Contributor on
-/// `storage/containers/attachments`.
 #[async_trait]
 impl Blobs for Clients {
-    async fn stage(&self, blob: &str, number: u32, block: Bytes) -> Result<(), AzureFailure> {
+    /// Puts a block.
+    // Identity frontend, Storage Blob Data Contributor on container attachments.
+    async fn stage(&self, blob: &str, block: Block, content: Bytes) -> Result<(), AzureFailure> {
         let blob = self.attachments().blob_client(blob).block_blob_client();
-        let length = block.len() as u64;
-        blob.stage_block(&block_id(number), length, block.into(), None)
+        let length = content.len() as u64;
+        blob.stage_block(&block.id(), length, content.into(), None)
             .await
             .map(drop)
             .map_err(AzureFailure::blob)
     }
 
-    async fn commit(&self, blob: &str, blocks: u32) -> Result<(), AzureFailure> {
+    /// Puts the list of the blocks.
+    // Identity frontend, Storage Blob Data Contributor on container attachments.
+    async fn commit(&self, blob: &str, blocks: &[Block]) -> Result<Committed, AzureFailure> {
         let blob = self.attachments().blob_client(blob).block_blob_client();
         let list = BlockLookupList {
-            latest: Some((0..blocks).map(block_id).collect()),
+            latest: Some(blocks.iter().map(Block::id).collect()),
             ..BlockLookupList::default()
         };
         let list = list.try_into().map_err(AzureFailure::blob)?;
-        blob.commit_block_list(list, None)
-            .await
-            .map(drop)
-            .map_err(AzureFailure::blob)
+        let only_new = BlockBlobClientCommitBlockListOptions {
+            if_none_match: Some(Etag::from("*")),
+            ..BlockBlobClientCommitBlockListOptions::default()
+        };
+        let committed = blob.commit_block_list(list, Some(only_new)).await;
+        match committed.map_err(AzureFailure::blob) {
+            Ok(_) => Ok(Committed::Now),
+            Err(failure) if failure.is_conflict() || failure.is_changed() => Ok(Committed::Before),
+            Err(failure) => Err(failure),
+        }
     }
 
+    /// Gets the blob, range by range.
+    // Identity frontend, Storage Blob Data Contributor on container attachments.
     async fn open(&self, blob: &str) -> Result<Content, AzureFailure> {
         // One range of 4 MiB after the other: more at once would be held here
         // while the browser takes its time.
@@ -70,7 +101,9 @@ impl Blobs for Clients {
     }
 }
 
-/// The ids of the blocks of a blob have to be of one length.
-fn block_id(number: u32) -> Vec<u8> {
-    format!("{number:08}").into_bytes()
+impl Block {
+    /// The ids of the blocks of a blob have to be of one length.
+    fn id(&self) -> Vec<u8> {
+        format!("{}{:08}", self.upload.simple(), self.number).into_bytes()
+    }
 }

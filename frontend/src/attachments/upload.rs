@@ -9,8 +9,9 @@ use futures::{Stream, TryStreamExt as _};
 use platform::azure::AzureFailure;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
+use uuid::Uuid;
 
-use super::Blobs;
+use super::{Blobs, Block, Committed};
 
 /// The size of a block.
 const BLOCK_BYTES: usize = 4 * 1024 * 1024;
@@ -32,19 +33,28 @@ pub(crate) enum UploadFailure<E: Error + 'static> {
     Blobs(#[source] AzureFailure),
 }
 
-/// Stores a body as a blob and gives its size. Whatever fails, nothing is
-/// committed: the blob is not there, or is as it was.
+/// What came of storing a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stored {
+    /// It is stored.
+    Now { size_bytes: u64 },
+    /// A file was stored there before, and is as it was.
+    Before,
+}
+
+/// Stores a body as a blob that is not there yet. Whatever fails, nothing is
+/// committed.
 pub(crate) async fn store<E: Error + 'static>(
     blobs: &Arc<dyn Blobs>,
     blob: &str,
     limit: u64,
     body: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
-) -> Result<u64, UploadFailure<E>> {
+) -> Result<Stored, UploadFailure<E>> {
     let mut blocks = Blocks::new(blobs, blob);
-    let mut size = 0;
+    let mut size_bytes = 0;
     while let Some(mut part) = body.try_next().await.map_err(UploadFailure::Body)? {
-        size += part.len() as u64;
-        if size > limit {
+        size_bytes += part.len() as u64;
+        if size_bytes > limit {
             return Err(UploadFailure::TooLarge { limit });
         }
         while !part.is_empty() {
@@ -56,8 +66,10 @@ pub(crate) async fn store<E: Error + 'static>(
             }
         }
     }
-    blocks.commit().await.map_err(UploadFailure::Blobs)?;
-    Ok(size)
+    match blocks.commit().await.map_err(UploadFailure::Blobs)? {
+        Committed::Now => Ok(Stored::Now { size_bytes }),
+        Committed::Before => Ok(Stored::Before),
+    }
 }
 
 /// The blocks of one blob. Dropped before it is committed, it ends what is on
@@ -65,8 +77,9 @@ pub(crate) async fn store<E: Error + 'static>(
 struct Blocks<'a> {
     blobs: &'a Arc<dyn Blobs>,
     blob: &'a str,
+    upload: Uuid,
     filling: BytesMut,
-    sent: u32,
+    sent: Vec<Block>,
     /// Tasks of their own, so that they go on while the browser is slow.
     in_flight: JoinSet<Result<(), AzureFailure>>,
 }
@@ -76,8 +89,9 @@ impl<'a> Blocks<'a> {
         Self {
             blobs,
             blob,
+            upload: Uuid::new_v4(),
             filling: BytesMut::new(),
-            sent: 0,
+            sent: Vec::new(),
             in_flight: JoinSet::new(),
         }
     }
@@ -87,22 +101,25 @@ impl<'a> Blocks<'a> {
         if self.in_flight.len() >= IN_FLIGHT {
             self.arrival().await?;
         }
-        let block = self.filling.split().freeze();
-        let (blobs, blob, number) = (Arc::clone(self.blobs), self.blob.to_owned(), self.sent);
-        self.sent += 1;
-        let staging = async move { blobs.stage(&blob, number, block).await };
+        let next = BytesMut::with_capacity(BLOCK_BYTES);
+        let content = std::mem::replace(&mut self.filling, next).freeze();
+        let number = u32::try_from(self.sent.len()).expect("a file has few blocks");
+        let (upload, blobs) = (self.upload, Arc::clone(self.blobs));
+        let (blob, block) = (self.blob.to_owned(), Block { upload, number });
+        self.sent.push(block);
+        let staging = async move { blobs.stage(&blob, block, content).await };
         self.in_flight.spawn(staging.in_current_span());
         Ok(())
     }
 
-    async fn commit(mut self) -> Result<(), AzureFailure> {
+    async fn commit(mut self) -> Result<Committed, AzureFailure> {
         if !self.filling.is_empty() {
             self.send().await?;
         }
         while !self.in_flight.is_empty() {
             self.arrival().await?;
         }
-        self.blobs.commit(self.blob, self.sent).await
+        self.blobs.commit(self.blob, &self.sent).await
     }
 
     async fn arrival(&mut self) -> Result<(), AzureFailure> {
@@ -134,11 +151,10 @@ mod tests {
         let memory = Arc::new(MemoryBlobs::default());
         let blobs: Arc<dyn Blobs> = Arc::<MemoryBlobs>::clone(&memory);
 
-        let size = store(&blobs, "inbox/a", u64::MAX, &mut body(11, 1_000_000))
-            .await
-            .expect("stored");
+        let stored = store(&blobs, "inbox/a", u64::MAX, &mut body(11, 1_000_000)).await;
 
-        assert_eq!(size, 11_000_000);
+        let size_bytes = 11_000_000;
+        assert_eq!(stored.expect("stored"), Stored::Now { size_bytes });
         let stored = memory.committed("inbox/a").expect("a blob");
         let lengths: Vec<usize> = stored.iter().map(Bytes::len).collect();
         assert_eq!(
@@ -157,11 +173,9 @@ mod tests {
         let memory = Arc::new(MemoryBlobs::default());
         let blobs: Arc<dyn Blobs> = Arc::<MemoryBlobs>::clone(&memory);
 
-        let size = store(&blobs, "inbox/a", 10, &mut body(0, 0))
-            .await
-            .expect("stored");
+        let stored = store(&blobs, "inbox/a", 10, &mut body(0, 0)).await;
 
-        assert_eq!(size, 0);
+        assert_eq!(stored.expect("stored"), Stored::Now { size_bytes: 0 });
         assert_eq!(memory.committed("inbox/a").expect("a blob").len(), 0);
     }
 
@@ -179,6 +193,22 @@ mod tests {
 
         assert_eq!(error.to_string(), "more than 9 bytes");
         assert!(memory.committed("inbox/b").is_none());
+    }
+
+    #[tokio::test]
+    async fn what_was_stored_before_is_not_replaced() {
+        let memory = Arc::new(MemoryBlobs::default());
+        let blobs: Arc<dyn Blobs> = Arc::<MemoryBlobs>::clone(&memory);
+        let first = store(&blobs, "inbox/a", 10, &mut body(1, 5)).await;
+
+        let second = store(&blobs, "inbox/a", 10, &mut body(1, 9)).await;
+
+        assert_eq!(first.expect("stored"), Stored::Now { size_bytes: 5 });
+        assert_eq!(second.expect("stored"), Stored::Before);
+        assert_eq!(
+            memory.committed("inbox/a").expect("a blob").concat().len(),
+            5
+        );
     }
 
     #[tokio::test]

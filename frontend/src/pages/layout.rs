@@ -1,5 +1,7 @@
 //! What every page has around it.
 
+use super::assets;
+
 /// What the layout is told by a page.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
@@ -18,5 +20,10 @@ impl Layout {
             current,
             has_access,
         }
+    }
+
+    /// The address of an asset.
+    pub(super) fn asset(file: &str) -> String {
+        assets::path(file)
     }
 }

@@ -1,47 +1,49 @@
-//! A list: its todos with their files, the forms that change them, and its
-//! activity. One page that does it all.
+//! A list: its todos, the forms that change them, and its activity.
 
 use askama::Template;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{Redirect, Response};
 use platform::azure::AzureFailure;
-use time::OffsetDateTime;
+use serde::Deserialize;
+use time::{Date, OffsetDateTime};
+use uuid::Uuid;
 
+use super::form::Form;
 use super::layout::Layout;
-use super::words::{When, size};
-use super::{At, Notice, Noticed, Pages, Problem, page};
-use crate::activity::Entry;
-use crate::attachments::{FileName, LARGEST_BYTES};
-use crate::backend::{Attachment, Status, Todo};
-use crate::id::{Id, ListId};
+use super::text::{NAME_LENGTH, TITLE_LENGTH, name};
+use super::words::{Due, When};
+use super::{At, Begin, Pages, Problem, page, path_of_list};
+use crate::activity::{Entry, NEWEST, Seen};
+use crate::backend::{Change, List, Page, Todo};
+use crate::id::{Cursor, ETag, Id, ListId};
+use crate::session::Session;
 
 #[derive(Template)]
 #[template(path = "list.html")]
-pub(super) struct ListPage {
+struct ListPage {
     layout: Layout,
-    list: ListId,
-    notice: Option<&'static str>,
+    session: Session,
+    /// Of the form that adds a todo.
+    key: Uuid,
+    list: List,
     open: Vec<TodoView>,
     done: Vec<TodoView>,
-    largest: String,
+    /// Where this page begins, if it is not the first.
+    after: Option<Cursor>,
+    next: Option<Cursor>,
     activity: Result<Vec<EntryView>, String>,
+    /// What the activity shows, if it does.
+    seen: Option<Seen>,
 }
 
 struct TodoView {
     id: Id,
     title: String,
     is_done: bool,
+    has_notes: bool,
+    due: Option<Due>,
     added: When,
-    files: Vec<FileView>,
-}
-
-struct FileView {
-    /// The link, when the file is ready.
-    id: Option<Id>,
-    name: FileName,
-    status: Status,
-    /// What is known about it.
-    about: String,
+    etag: ETag,
 }
 
 struct EntryView {
@@ -51,46 +53,80 @@ struct EntryView {
     when: When,
 }
 
-/// Access: the backend, as this pod's service account, for the todos; identity
-/// `frontend`, Cosmos DB Built-in Data Reader on
-/// `cosmos/databases/todolist/containers/activity`, for the activity.
+/// Shows a list and its activity.
+// Identity frontend, call to backend; then Cosmos DB Built-in Data Reader on
+// container activity.
 pub(super) async fn show(
     State(pages): State<Pages>,
-    At(list): At<ListId>,
-    Noticed(notice): Noticed,
+    session: Session,
+    At(id): At<ListId>,
+    Begin(after): Begin,
 ) -> Result<Response, Problem> {
-    let (todos, activity) = tokio::join!(pages.backend.todos(&list), pages.feed.newest(&list));
-    let now = OffsetDateTime::now_utc();
-    let has_access = pages.access.is_some();
-    let view = ListPage::new(list, todos?, activity, notice, has_access, now);
+    let (list, todos, activity) = tokio::join!(
+        pages.backend.list(&id),
+        pages.backend.todos(&id, after.as_ref()),
+        pages.feed.after(&id, 0, NEWEST),
+    );
+    let list = list?;
+    let layout = pages.layout(&list.name, "lists");
+    let view = ListPage::new(layout, session, list, todos?, activity, after);
     Ok(page(&view))
+}
+
+/// The form that gives a list another name.
+#[derive(Debug, Deserialize)]
+pub(super) struct Rename {
+    name: String,
+    etag: ETag,
+}
+
+/// Gives a list another name.
+// Identity frontend, call to backend.
+pub(super) async fn rename(
+    State(pages): State<Pages>,
+    At(list): At<ListId>,
+    Form(rename): Form<Rename>,
+) -> Result<Redirect, Problem> {
+    let name = name(&rename.name)?;
+    match pages.backend.rename_list(&list, name, &rename.etag).await? {
+        Change::Done => Ok(Redirect::to(&path_of_list(&list))),
+        Change::Conflict(current) => Err(Problem::renamed_meanwhile(&current.name, name)),
+    }
 }
 
 impl ListPage {
     fn new(
-        list: ListId,
-        todos: Vec<Todo>,
+        layout: Layout,
+        session: Session,
+        list: List,
+        todos: Page<Todo>,
         activity: Result<Vec<Entry>, AzureFailure>,
-        notice: Option<Notice>,
-        has_access: bool,
-        now: OffsetDateTime,
+        after: Option<Cursor>,
     ) -> Self {
+        let now = OffsetDateTime::now_utc();
         let (done, open) = todos
+            .items
             .into_iter()
             .map(|todo| TodoView::new(todo, now))
-            .partition::<Vec<_>, _>(|todo| todo.is_done);
+            .partition(|todo| todo.is_done);
         Self {
-            layout: Layout::new(list.heading(), "list", has_access),
+            layout,
+            session,
+            key: Uuid::new_v4(),
             list,
-            notice: notice.and_then(told),
             open,
             done,
-            largest: format!("{} MB", LARGEST_BYTES / (1024 * 1024)),
+            after,
+            next: todos.next,
+            seen: activity
+                .as_ref()
+                .ok()
+                .map(|newest| Seen::of(newest, NEWEST)),
             activity: activity
                 .map(|entries| {
                     entries
                         .into_iter()
-                        .map(|e| EntryView::new(e, now))
+                        .map(|entry| EntryView::new(entry, now))
                         .collect()
                 })
                 .map_err(|failure| unavailable(&failure)),
@@ -108,44 +144,17 @@ fn unavailable(failure: &AzureFailure) -> String {
     }
 }
 
-/// The notices that are about a list.
-fn told(notice: Notice) -> Option<&'static str> {
-    (notice == Notice::ProcessingDelayed).then_some(
-        "The file is stored. The worker could not be told about it, so processing it may take a \
-         minute longer. There is nothing to do.",
-    )
-}
-
 impl TodoView {
     fn new(todo: Todo, now: OffsetDateTime) -> Self {
+        let today: Date = now.date();
         Self {
             added: When::ago(todo.created_at, now),
             id: todo.id,
-            title: todo.title,
-            is_done: todo.done,
-            files: todo.attachments.into_iter().map(FileView::new).collect(),
-        }
-    }
-}
-
-impl FileView {
-    fn new(attachment: Attachment) -> Self {
-        let about = match attachment.status {
-            Status::Pending => String::new(),
-            Status::Ready => [attachment.size_bytes.map(size), attachment.detected_type]
-                .into_iter()
-                .flatten()
-                .collect::<Vec<_>>()
-                .join(", "),
-            Status::Failed => attachment
-                .reason
-                .unwrap_or_else(|| "it could not be processed".to_owned()),
-        };
-        Self {
-            id: (attachment.status == Status::Ready).then_some(attachment.id),
-            name: FileName::sanitised(&attachment.name),
-            status: attachment.status,
-            about,
+            due: todo.content.due_on.map(|day| Due::of(day, today)),
+            title: todo.content.title,
+            is_done: todo.content.done,
+            has_notes: !todo.content.notes.is_empty(),
+            etag: todo.etag,
         }
     }
 }
@@ -153,8 +162,12 @@ impl FileView {
 impl EntryView {
     fn new(entry: Entry, now: OffsetDateTime) -> Self {
         let (what, mark) = match entry.r#type.as_str() {
+            "list.created" => ("Began", "plain-mark"),
+            "list.renamed" => ("Renamed to", "plain-mark"),
             "todo.added" => ("Added", "plain-mark"),
+            "todo.edited" => ("Edited", "plain-mark"),
             "todo.completed" => ("Completed", "tick-mark"),
+            "todo.reopened" => ("Reopened", "plain-mark"),
             "todo.deleted" => ("Deleted", "plain-mark"),
             "attachment.added" => ("Attached", "plain-mark"),
             "attachment.ready" => ("Processed", "tick-mark"),

@@ -1,30 +1,31 @@
 //! The pages for what went wrong: what happened, what to do, and the id by which
 //! the log can be searched. The cause is for the log.
 
+mod upstream;
+
 use std::error::Error;
 use std::fmt;
 
 use askama::Template;
-use axum::extract::rejection::FormRejection;
 use axum::response::{Html, IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use platform::azure::AzureFailure;
 use platform::request_id::RequestId;
+use platform::signing::SigningError;
 use platform::telemetry::{error_chain, redact};
 
 use super::layout::Layout;
-use crate::attachments::LARGEST_BYTES;
-use crate::backend::{BackendFailure, Refusal};
+use super::text::Mistake;
+use super::words::size;
 
 /// A request that fails, as a page.
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
-    title: String,
+    pub(super) title: String,
     /// What happened, if the title does not say it all.
-    happened: String,
+    pub(super) happened: String,
     /// What somebody can do.
-    advice: String,
+    pub(super) advice: String,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -55,25 +56,31 @@ impl Problem {
         self
     }
 
-    /// 404.
-    pub(crate) fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "There is nothing here").advice(
-            "The address may be mistyped, or what was here has been deleted. Begin again at the \
-             inbox.",
-        )
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
     }
 
-    /// 404: the file is known, and cannot be had now.
-    pub(crate) fn not_ready(name: &str, happened: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, format!("{name} is not ready"))
-            .happened(happened)
-            .advice("Look at the list: it says how far the file is.")
+    /// 400: not the text of a form.
+    pub(super) fn garbled() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "This is not text")
+            .happened("The form has characters that are not UTF-8, so it cannot be read for sure.")
+            .advice("Nothing was changed. Send it from our page, which writes UTF-8.")
     }
 
-    /// 405.
-    pub(crate) fn wrong_method() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "This page cannot do that")
-            .advice("Begin again at the inbox.")
+    /// 400: the form did not come whole.
+    pub(super) fn broken_off() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "The form broke off")
+            .advice("Nothing was changed. Go back and send it again.")
+    }
+
+    /// 403: the form is of no session, or of another one.
+    pub(crate) fn without_session() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "This page is too old")
+            .happened(
+                "The form was made for a session that is over, or the browser does not keep \
+                 cookies of this site.",
+            )
+            .advice("Nothing was changed or kept. Reload the page, and do it again.")
     }
 
     /// 403: the form was not one of ours.
@@ -86,39 +93,110 @@ impl Problem {
             .advice("Nothing was changed. If it was you, do it again from the list's page.")
     }
 
+    /// 404.
+    pub(crate) fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "There is nothing here").advice(
+            "The address may be mistyped, or what was here has been deleted. Begin again at your \
+             lists.",
+        )
+    }
+
+    /// 404: the file is known, and cannot be had now.
+    pub(super) fn not_ready(name: &str, happened: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("{name} is not ready"))
+            .happened(happened)
+            .advice("Look at the to-do it belongs to: it says how far the file is.")
+    }
+
+    /// 405.
+    pub(super) fn wrong_method() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "This page cannot do that")
+            .advice("Begin again at your lists.")
+    }
+
     /// 408.
-    pub(crate) fn too_slow() -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, "The file stopped coming")
-            .happened("No part of it came for half a minute.")
-            .advice("It was not stored. Try again when the connection is better.")
+    pub(super) fn too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "It stopped coming")
+            .happened("Nothing more of what was being sent came for a while.")
+            .advice("Nothing was changed. Try again when the connection is better.")
+    }
+
+    /// 404: the todo that was edited.
+    pub(super) fn deleted() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "Somebody deleted it meanwhile")
+            .happened("This to-do is there no more, and so cannot be saved.")
+            .advice("What you wrote is below: you can add it as another one.")
+    }
+
+    /// 409: somebody changed it meanwhile.
+    pub(super) fn changed() -> Self {
+        Self::new(StatusCode::CONFLICT, "Somebody else was faster")
+            .happened("This to-do has changed since your page was made. Nothing is done yet.")
+    }
+
+    /// 409: somebody gave the list another name meanwhile.
+    pub(super) fn renamed_meanwhile(name: &str, wanted: &str) -> Self {
+        Self::new(StatusCode::CONFLICT, "Somebody else was faster")
+            .happened(format!("Meanwhile the list was named “{name}”."))
+            .advice(format!(
+                "It was not renamed to “{wanted}”. Look at the list, and do it again if it is \
+                 still right."
+            ))
     }
 
     /// 413.
-    pub(crate) fn file_too_large() -> Self {
-        let largest = LARGEST_BYTES / (1024 * 1024);
+    pub(super) fn file_too_large(limit_bytes: u64) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "This file is too large")
-            .happened(format!("A file can have up to {largest} MB."))
+            .happened(format!("It is larger than {}.", size(limit_bytes)))
             .advice("It was not stored. Choose a smaller file, or attach it in parts.")
     }
 
-    /// 422.
-    pub(crate) fn no_file() -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "No file was chosen")
-            .advice("Go back to the list, choose a file, then press Upload.")
+    /// 413.
+    pub(super) fn form_too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "This is too long")
+            .advice("Nothing was changed. Go back, shorten it, and try again.")
+    }
+
+    /// 415.
+    pub(super) fn no_form() -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "This is not a form")
+            .happened("Changes are sent by the forms of our pages, and in no other way.")
+            .advice("Nothing was changed. Do it from the page.")
+    }
+
+    /// 421: the host is not one of ours.
+    pub(crate) fn other_host() -> Self {
+        Self::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "This address is not served here",
+        )
+        .happened("The name in the browser's address bar leads here, and is not one of ours.")
+        .advice("Use localhost. For another name, PUBLIC_ORIGIN of this pod has to be that origin.")
+    }
+
+    /// 422: fields are missing, or have no sense.
+    pub(super) fn incomplete() -> Self {
+        Self::invalid("The form was not whole, or not one of ours.")
     }
 
     /// 422: what was sent makes no sense.
-    pub(crate) fn invalid(happened: impl Into<String>) -> Self {
+    pub(super) fn invalid(happened: impl Into<String>) -> Self {
         Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "This could not be understood",
         )
         .happened(happened)
-        .advice("Nothing was changed. Go back, correct it, and try again.")
+        .advice("Nothing was changed. Correct it, and try again.")
+    }
+
+    /// 422.
+    pub(super) fn no_file() -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "No file was chosen")
+            .advice("Go back, choose a file, then press Upload.")
     }
 
     /// 503: more files are coming in than there is room for.
-    pub(crate) fn busy() -> Self {
+    pub(super) fn busy() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "Too many files at this moment",
@@ -126,13 +204,33 @@ impl Problem {
         .advice("It was not stored. Try again in a few seconds.")
     }
 
+    /// 503: more people watch lists than there is room for.
+    pub(super) fn too_many_watchers() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Too many open pages at this moment",
+        )
+        .advice("The page works without live updates: reload it to see what is new.")
+    }
+
     /// 503: the first access report is being made.
-    pub(crate) fn being_probed() -> Self {
+    pub(super) fn being_probed() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "The access probe is running",
         )
         .advice("Reload in a few seconds.")
+    }
+
+    /// 503: there is no key to tell sessions by.
+    pub(crate) fn without_keys(source: SigningError) -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Sessions cannot be checked now",
+        )
+        .happened("The key that signs them is in Key Vault, and cannot be had.")
+        .advice("Nothing was changed. Try again in a few seconds.")
+        .caused_by(source)
     }
 
     /// 500.
@@ -143,6 +241,20 @@ impl Problem {
         )
         .advice("Try again. If it stays, the log has more under the request id below.")
         .caused_by(source)
+    }
+
+    /// A page that says this, in its own way.
+    pub(super) fn on(&self, page: &impl Template) -> Response {
+        self.log();
+        let html = page
+            .render()
+            .unwrap_or_else(|_| "Something went wrong here".to_owned());
+        let mut response = (self.status, Html(html)).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("3"));
+        }
+        response
     }
 
     fn log(&self) {
@@ -159,76 +271,9 @@ impl Problem {
     }
 }
 
-/// What the backend did not do, told by what somebody can do about it.
-impl From<BackendFailure> for Problem {
-    fn from(failure: BackendFailure) -> Self {
-        let BackendFailure::Refused { refusal, .. } = &failure else {
-            return Self::new(StatusCode::BAD_GATEWAY, "The backend is away")
-                .happened(
-                    "This page needs the backend, and could not ask it. If you were changing \
-                     something, it may or may not have been done.",
-                )
-                .advice("Reload in a moment, and look at the list before you do it again.")
-                .caused_by(failure);
-        };
-        let Refusal {
-            status,
-            code,
-            detail,
-        } = refusal.clone();
-        let problem = match status.as_u16() {
-            404 => Self::not_found(),
-            401 | 403 => Self::new(
-                StatusCode::BAD_GATEWAY,
-                "The backend does not accept this pod",
-            )
-            .happened(format!("It answered {} {code}: {detail}", status.as_u16()))
-            .advice(
-                "Compare the audience and the subject of this pod's projected token with the \
-                 backend's CALLER_AUDIENCE and CALLER_SUBJECT.",
-            ),
-            409 | 412 => Self::new(StatusCode::CONFLICT, "Somebody else was faster")
-                .happened("This has changed since your page was made.")
-                .advice("Look at the list as it is now, and decide again."),
-            413 | 422 => Self::invalid(detail),
-            429 | 503 => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The backend cannot do this now",
-            )
-            .happened(format!("It answered {} {code}: {detail}", status.as_u16()))
-            .advice("Try again in a few seconds."),
-            _ => Self::new(StatusCode::BAD_GATEWAY, "The backend failed")
-                .happened(format!("It answered {} {code}.", status.as_u16()))
-                .advice("Try again. If it stays, the log has more under the request id below."),
-        };
-        problem.caused_by(failure)
-    }
-}
-
-/// What Azure did not do for this pod.
-impl From<AzureFailure> for Problem {
-    fn from(failure: AzureFailure) -> Self {
-        let problem = Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("{} cannot be used now", failure.service),
-        );
-        let problem = match failure.refusal() {
-            Some(refusal) => problem
-                .happened(format!("It refused this pod's identity: {refusal}."))
-                .advice(
-                    "A role is missing: compare infra/access.json with what the Access page shows.",
-                ),
-            None => problem
-                .happened(format!("It answered: {failure}."))
-                .advice("Try again in a few seconds."),
-        };
-        problem.caused_by(failure)
-    }
-}
-
-impl From<FormRejection> for Problem {
-    fn from(rejection: FormRejection) -> Self {
-        Self::invalid("The form was not whole, or not a form.").caused_by(rejection)
+impl From<Mistake> for Problem {
+    fn from(mistake: Mistake) -> Self {
+        Self::invalid(mistake.to_string())
     }
 }
 
@@ -247,23 +292,18 @@ struct ProblemPage<'a> {
     request_id: String,
 }
 
+/// The id of the request at hand, for the page of its problem.
+pub(super) fn request_id() -> String {
+    RequestId::current().map_or_else(String::new, |id| id.as_str().to_owned())
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        self.log();
-        let page = ProblemPage {
+        self.on(&ProblemPage {
             layout: Layout::new(self.title.as_str(), "", false),
             status: self.status.as_u16(),
             problem: &self,
-            request_id: RequestId::current().map_or_else(String::new, |id| id.as_str().to_owned()),
-        };
-        let html = page
-            .render()
-            .unwrap_or_else(|_| "Something went wrong here".to_owned());
-        let mut response = (self.status, Html(html)).into_response();
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            let headers = response.headers_mut();
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("3"));
-        }
-        response
+            request_id: request_id(),
+        })
     }
 }

@@ -1,10 +1,11 @@
-//! Times, durations and sizes as people read them.
+//! Times, days, durations and sizes as people read them.
 
 use std::fmt;
 
-use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
+use time::{Date, OffsetDateTime};
 
 /// A moment for a person, and for a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +33,41 @@ impl When {
     }
 }
 
+/// The day on which something is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Due {
+    /// `2026-12-24`, for fields and for the attribute `datetime`.
+    pub(super) exact: String,
+    /// `24 December 2026`.
+    pub(super) told: String,
+    pub(super) is_over: bool,
+}
+
+impl Due {
+    pub(super) fn of(day: Date, today: Date) -> Self {
+        let told = day.format(format_description!(
+            "[day padding:none] [month repr:long] [year]"
+        ));
+        Self {
+            exact: iso_day(day),
+            told: told.unwrap_or_default(),
+            is_over: day < today,
+        }
+    }
+}
+
+/// `2026-12-24`, as the field of a day has it.
+pub(super) fn iso_day(day: Date) -> String {
+    day.format(ISO_DAY).unwrap_or_default()
+}
+
+/// The day in such a field.
+pub(super) fn parse_day(text: &str) -> Option<Date> {
+    Date::parse(text, ISO_DAY).ok()
+}
+
+const ISO_DAY: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
+
 fn exact(at: OffsetDateTime) -> String {
     at.format(&Rfc3339).unwrap_or_default()
 }
@@ -52,18 +88,6 @@ pub(super) fn moment(at: OffsetDateTime) -> String {
         .unwrap_or_default()
 }
 
-/// A moment with the time until then: `... (in 42 min)` or `... (over)`.
-pub(super) fn deadline(at: OffsetDateTime, now: OffsetDateTime) -> String {
-    let seconds = (at - now).whole_seconds();
-    let left = match seconds {
-        ..=0 => "over".to_owned(),
-        1..120 => format!("in {seconds} s"),
-        120..7200 => format!("in {} min", seconds / 60),
-        _ => format!("in {} h", seconds / 3600),
-    };
-    format!("{} ({left})", moment(at))
-}
-
 /// A number of milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Milliseconds(pub(super) u64);
@@ -78,20 +102,18 @@ impl fmt::Display for Milliseconds {
     }
 }
 
-/// A size: `812 bytes`, `12.5 KB`, `3.0 MB`, by 1024 as file managers do.
+/// A size: `812 bytes`, `12.5 KB`, `3 MB`, by 1024 as file managers do.
 pub(super) fn size(bytes: u64) -> String {
-    let tenths_of = |unit: u64| (bytes * 10).div_ceil(unit);
-    match bytes {
-        1 => "1 byte".to_owned(),
-        0..1024 => format!("{bytes} bytes"),
-        1024..1_048_576 => {
-            let tenths = tenths_of(1024);
-            format!("{}.{} KB", tenths / 10, tenths % 10)
-        }
-        _ => {
-            let tenths = tenths_of(1_048_576);
-            format!("{}.{} MB", tenths / 10, tenths % 10)
-        }
+    let (unit, name) = match bytes {
+        1 => return "1 byte".to_owned(),
+        0..1024 => return format!("{bytes} bytes"),
+        1024..1_048_576 => (1024, "KB"),
+        _ => (1_048_576, "MB"),
+    };
+    let tenths = (u128::from(bytes) * 10).div_ceil(unit);
+    match (tenths / 10, tenths % 10) {
+        (whole, 0) => format!("{whole} {name}"),
+        (whole, tenth) => format!("{whole}.{tenth} {name}"),
     }
 }
 
@@ -99,7 +121,7 @@ pub(super) fn size(bytes: u64) -> String {
 mod tests {
     use super::*;
     use time::Duration;
-    use time::macros::datetime;
+    use time::macros::{date, datetime};
 
     #[test]
     fn a_moment_is_told_as_of_now() {
@@ -117,14 +139,17 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_says_how_much_is_left() {
-        let at = datetime!(2026-11-23 14:00 UTC);
+    fn a_day_is_told_in_words_and_is_over_when_it_was_yesterday() {
+        let due = Due::of(date!(2026 - 12 - 24), date!(2026 - 12 - 24));
 
         assert_eq!(
-            deadline(at, at - Duration::minutes(42)),
-            "2026-11-23 14:00:00 UTC (in 42 min)"
+            (due.exact.as_str(), due.told.as_str(), due.is_over),
+            ("2026-12-24", "24 December 2026", false)
         );
-        assert_eq!(deadline(at, at), "2026-11-23 14:00:00 UTC (over)");
+        assert!(Due::of(date!(2026 - 12 - 23), date!(2026 - 12 - 24)).is_over);
+        assert_eq!(parse_day("2026-12-24"), Some(date!(2026 - 12 - 24)));
+        assert_eq!(parse_day("24.12.2026"), None);
+        assert_eq!(parse_day("2026-02-30"), None);
     }
 
     #[test]
@@ -134,7 +159,9 @@ mod tests {
             (1, "1 byte"),
             (1023, "1023 bytes"),
             (12_800, "12.5 KB"),
-            (26_214_400, "25.0 MB"),
+            (1024, "1 KB"),
+            (26_214_400, "25 MB"),
+            (26_214_401, "25.1 MB"),
         ] {
             assert_eq!(size(bytes), text);
         }

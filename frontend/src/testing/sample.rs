@@ -80,30 +80,32 @@ fn steps_and_exchanges(pod: &str) -> (Value, Value) {
         "header": { "alg": "RS256", "kid": "entra-1", "typ": "JWT" },
         "claims": { "aud": "https://servicebus.azure.net", "iss": format!("https://sts.windows.net/{TENANT}/"),
             "appid": "6977c771-7ec5-5c54-9864-189d96bd2654", "oid": object, "sub": object,
-            "tid": TENANT, "ver": "1.0", "exp": expires } });
+            "tid": TENANT, "ver": "1.0", "iat": expires - 3600, "exp": expires } });
     let steps = json!([
         { "number": 1, "title": "Kubernetes issues a service-account token to the pod", "outcome": "done",
           "summary": format!("a token for {subject} in /var/run/secrets/azure/tokens/azure-identity-token"),
-          "durationMs": 0, "token": projected,
+          "at": "2026-11-23T14:00:00Z", "durationMs": 0, "token": projected,
           "values": [["file", "/var/run/secrets/azure/tokens/azure-identity-token"], ["iss", issuer],
               ["sub", subject], ["aud", audience], ["exp", expires]] },
         { "number": 2, "title": "The pod presents it to Entra ID and asks for one resource", "outcome": "done",
-          "summary": "asked for https://servicebus.azure.net/.default", "durationMs": 18, "token": projected,
+          "summary": "asked for https://servicebus.azure.net/.default", "at": "2026-11-23T14:00:00Z", "durationMs": 18, "token": projected,
           "values": [["request", format!("POST https://login.microsoftonline.com/{TENANT}/oauth2/v2.0/token")],
               ["client_id", "6977c771-7ec5-5c54-9864-189d96bd2654"],
               ["scope", "https://servicebus.azure.net/.default"], ["at", "2026-11-23T14:00:00Z"]] },
         { "number": 3, "title": "Entra ID checks the trust in the cluster's issuer", "outcome": "done",
           "summary": "a federated credential has this issuer, subject and audience, and the issuer's published keys made the signature",
-          "durationMs": null, "token": null,
+          "at": "2026-11-23T14:00:00Z", "durationMs": null, "token": null,
           "values": [["iss", issuer], ["sub", subject], ["aud", audience]] },
         { "number": 4, "title": "Entra ID issues an access token", "outcome": "done",
-          "summary": "an access token for https://servicebus.azure.net", "durationMs": null, "token": access,
+          "summary": "an access token for https://servicebus.azure.net", "at": "2026-11-23T14:00:00Z", "durationMs": null, "token": access,
           "values": [["iss", format!("https://sts.windows.net/{TENANT}/")], ["aud", "https://servicebus.azure.net"],
               ["oid", object], ["sub", object], ["appid", "6977c771-7ec5-5c54-9864-189d96bd2654"],
               ["tid", TENANT], ["expires", "2026-11-23T15:00:00Z"]] },
         { "number": 5, "title": "The resource validates the token and the role assignment", "outcome": "done",
-          "summary": "GET /secrets/session-key: allowed", "durationMs": 9, "token": null,
-          "values": [["allowed", 8], ["refused", 14], ["failed", 0]] }
+          "summary": "attach a sender to attachment-jobs: allowed", "at": "2026-11-23T14:00:00Z",
+          "durationMs": 9, "token": null,
+          "values": [["action", "bus/attachment-jobs send"], ["request", "attach a sender to attachment-jobs"],
+              ["answer", "allowed"], ["allowed", 8], ["refused", 14], ["failed", 0]] }
     ]);
     let exchanges: Vec<Value> = [
         "vault.azure.net",

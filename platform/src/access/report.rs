@@ -105,6 +105,9 @@ pub struct Step {
     pub outcome: StepOutcome,
     /// One sentence about what really happened.
     pub summary: String,
+    /// When it began, where that is known.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub at: Option<OffsetDateTime>,
     /// How long it took, where that can be measured.
     pub duration_ms: Option<u64>,
     /// What is worth seeing, in order.

@@ -42,12 +42,13 @@ pub(super) async fn read_projected(identity: &WorkloadIdentity) -> Projected {
 
 /// The five steps, told by one exchange and one call with its token: an exchange
 /// that was refused, or else the one behind the first action that is allowed, or
-/// else the one behind the first that is refused.
+/// else the one behind the first that is refused. The call was made after `at`.
 pub(super) fn five(
     identity: &WorkloadIdentity,
     projected: &Projected,
     exchanges: &[Exchange],
     cells: &[Cell],
+    at: OffsetDateTime,
 ) -> Vec<Step> {
     let refused = exchanges
         .iter()
@@ -66,7 +67,7 @@ pub(super) fn five(
         present(identity, told),
         trust(told),
         issue(told),
-        call(called, cells),
+        call(called, cells, at),
     ]
 }
 
@@ -109,6 +110,7 @@ fn project(identity: &WorkloadIdentity, projected: &Projected) -> Step {
             (None, Some(subject)) => format!("a token for {subject}"),
             (None, None) => "a token without a subject".to_owned(),
         },
+        at: projected.token.as_ref().and_then(issued_at),
         duration_ms: Some(projected.duration_ms),
         values,
         token: projected.token.clone(),
@@ -140,6 +142,7 @@ fn present(identity: &WorkloadIdentity, told: Option<&Exchange>) -> Step {
             Some(exchange) => format!("could not ask for {}", exchange.scope),
             None => "no resource has been asked for yet".to_owned(),
         },
+        at: told.map(|exchange| exchange.at),
         duration_ms: told.map(|exchange| exchange.duration_ms),
         values,
         token: told.and_then(|exchange| exchange.assertion.clone()),
@@ -172,6 +175,7 @@ fn trust(told: Option<&Exchange>) -> Step {
         title: "Entra ID checks the trust in the cluster's issuer".to_owned(),
         outcome,
         summary,
+        at: told.map(|exchange| exchange.at),
         duration_ms: None,
         values,
         token: None,
@@ -204,6 +208,7 @@ fn issue(told: Option<&Exchange>) -> Step {
     Step {
         number: 4,
         title: "Entra ID issues an access token".to_owned(),
+        at: token.as_ref().and(told).map(|exchange| exchange.at),
         outcome,
         summary,
         duration_ms: None,
@@ -212,7 +217,7 @@ fn issue(told: Option<&Exchange>) -> Step {
     }
 }
 
-fn call(called: Option<&Cell>, cells: &[Cell]) -> Step {
+fn call(called: Option<&Cell>, cells: &[Cell], at: OffsetDateTime) -> Step {
     let (outcome, summary) = match called {
         Some(cell) => (
             StepOutcome::Done,
@@ -223,31 +228,45 @@ fn call(called: Option<&Cell>, cells: &[Cell]) -> Step {
             "no resource has answered about access".to_owned(),
         ),
     };
+    let mut values = Vec::new();
+    if let Some(cell) = called {
+        values.push(("action".to_owned(), json!(cell.id())));
+        values.push(("request".to_owned(), json!(cell.operation)));
+        values.push(("answer".to_owned(), json!(cell.outcome.text())));
+    }
     let count = |wanted: fn(&Outcome) -> bool| {
         json!(cells.iter().filter(|cell| wanted(&cell.outcome)).count())
     };
+    values.extend([
+        (
+            "allowed".to_owned(),
+            count(|outcome| matches!(outcome, Outcome::Allowed)),
+        ),
+        (
+            "refused".to_owned(),
+            count(|outcome| matches!(outcome, Outcome::Refused { .. })),
+        ),
+        (
+            "failed".to_owned(),
+            count(|outcome| matches!(outcome, Outcome::Failed { .. })),
+        ),
+    ]);
     Step {
         number: 5,
         title: "The resource validates the token and the role assignment".to_owned(),
         outcome,
         summary,
+        at: called.map(|_| at),
         duration_ms: called.map(|cell| cell.duration_ms),
-        values: vec![
-            (
-                "allowed".to_owned(),
-                count(|outcome| matches!(outcome, Outcome::Allowed)),
-            ),
-            (
-                "refused".to_owned(),
-                count(|outcome| matches!(outcome, Outcome::Refused { .. })),
-            ),
-            (
-                "failed".to_owned(),
-                count(|outcome| matches!(outcome, Outcome::Failed { .. })),
-            ),
-        ],
+        values,
         token: None,
     }
+}
+
+/// When a token was issued, by its own word.
+fn issued_at(token: &TokenView) -> Option<OffsetDateTime> {
+    let seconds = token.claims.get("iat")?.as_i64()?;
+    OffsetDateTime::from_unix_timestamp(seconds).ok()
 }
 
 fn claims(token: &TokenView, names: &[&str]) -> Vec<(String, Value)> {
@@ -266,6 +285,8 @@ fn rfc3339(at: OffsetDateTime) -> Value {
 mod tests {
     use super::*;
     use crate::identity::tests::{settings, token_file};
+
+    const NOW: OffsetDateTime = time::macros::datetime!(2026-11-23 14:00 UTC);
 
     fn exchange(scope: &str, outcome: ExchangeOutcome) -> Exchange {
         Exchange {
@@ -301,7 +322,7 @@ mod tests {
         let file = token_file(&json!({ "sub": "system:serviceaccount:todolist:frontend" }));
         let identity = WorkloadIdentity::connect(settings(file.path())).expect("an identity");
         let projected = read_projected(&identity).await;
-        five(&identity, &projected, exchanges, cells)
+        five(&identity, &projected, exchanges, cells, NOW)
     }
 
     fn outcomes(steps: &[Step]) -> Vec<StepOutcome> {
@@ -336,6 +357,11 @@ mod tests {
         assert_eq!(outcomes(&steps), [StepOutcome::Done; 5]);
         assert_eq!(steps[1].duration_ms, Some(31));
         assert_eq!(steps[4].summary, "LIST vault: 403 ForbiddenByRbac");
+        assert_eq!(steps[4].at, Some(NOW));
+        assert_eq!(
+            steps[4].values[0],
+            ("action".to_owned(), json!("vault list"))
+        );
     }
 
     #[tokio::test]
@@ -393,7 +419,7 @@ mod tests {
         drop(file);
 
         let projected = read_projected(&identity).await;
-        let steps = five(&identity, &projected, &[], &[]);
+        let steps = five(&identity, &projected, &[], &[], NOW);
 
         assert_eq!(steps[0].outcome, StepOutcome::Failed);
         assert!(

@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde_json::Value;
 
-use super::{LogFilter, subscriber, traces};
+use super::{LogFilter, subscriber};
 
 #[derive(Clone, Default)]
 struct Buffer(Arc<Mutex<Vec<u8>>>);
@@ -24,7 +25,7 @@ impl Write for Buffer {
 pub(crate) fn written(directives: &str, act: impl FnOnce()) -> Vec<Value> {
     let buffer = Buffer::default();
     let writer = buffer.clone();
-    let provider = traces::provider("test", None);
+    let provider = SdkTracerProvider::default();
     let subscriber = subscriber(
         LogFilter::with(directives),
         move || writer.clone(),

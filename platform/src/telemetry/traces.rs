@@ -7,6 +7,7 @@
 //! OpenTelemetry: *OTLP Specification*, OTLP/HTTP with protobuf.
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -43,34 +44,33 @@ pub(super) fn collector() -> Option<&'static Url> {
     COLLECTOR.get()
 }
 
+/// What takes spans to the collector.
+pub(super) fn exporter(
+    collector: &Url,
+) -> Result<impl SpanExporter + use<>, Box<dyn Error + Send + Sync>> {
+    let exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_http()
+        .with_endpoint(collector.join("v1/traces")?)
+        .with_protocol(Protocol::HttpBinary)
+        .with_timeout(EXPORT_TIMEOUT)
+        .build()?;
+    // A test process has many pods; the first one counts.
+    let _first = COLLECTOR.set(collector.clone());
+    Ok(Careful::new(exporter))
+}
+
 /// What makes spans. Whether a trace is recorded is decided where it begins, and
 /// kept.
-pub(super) fn provider(pod: &'static str, collector: Option<&Url>) -> SdkTracerProvider {
+pub(super) fn provider(
+    pod: &'static str,
+    exporter: Option<impl SpanExporter + 'static>,
+) -> SdkTracerProvider {
     let builder = SdkTracerProvider::builder()
         .with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
         .with_resource(resource(pod));
-    let Some(collector) = collector else {
-        return builder.build();
-    };
-    let endpoint = collector.join("v1/traces").map(String::from);
-    let exporter = opentelemetry_otlp::SpanExporter::builder()
-        .with_http()
-        .with_endpoint(endpoint.unwrap_or_default())
-        .with_protocol(Protocol::HttpBinary)
-        .with_timeout(EXPORT_TIMEOUT)
-        .build();
     match exporter {
-        Ok(exporter) => {
-            // A test process has many pods; the first one counts.
-            let _first = COLLECTOR.set(collector.clone());
-            builder
-                .with_span_processor(batches(Careful::new(exporter)))
-                .build()
-        }
-        Err(error) => {
-            tracing::warn!(%error, "spans are not exported");
-            builder.build()
-        }
+        Some(exporter) => builder.with_span_processor(batches(exporter)).build(),
+        None => builder.build(),
     }
 }
 

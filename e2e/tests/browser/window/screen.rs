@@ -47,7 +47,13 @@ impl Look {
         is_phone: true,
         scheme: "light",
     };
-    pub(crate) const ALL: [Self; 3] = [Self::DESKTOP, Self::DARK, Self::PHONE];
+    /// The narrowest screen on which a page has to be readable by scrolling down
+    /// only.
+    pub(crate) const NARROW: Self = Self {
+        name: "narrow",
+        width: 320,
+        ..Self::PHONE
+    };
 }
 
 impl Window {

@@ -1,8 +1,8 @@
 //! Code and access model against each other, in both directions.
 
-use super::Model;
 use super::note::{Note, Reliance};
 use super::source::{Function, Source};
+use super::{Grant, Model};
 
 /// What is wrong, a sentence each.
 pub(super) fn problems(sources: &[Source], model: &Model) -> Vec<String> {
@@ -100,9 +100,16 @@ fn not_granted(source: &Source, function: &Function, model: &Model) -> Vec<Strin
 fn not_relied_on(sources: &[Source], model: &Model) -> Vec<String> {
     let functions = sources.iter().flat_map(|source| &source.functions);
     let reliances: Vec<_> = functions.flat_map(reliances).collect();
-    let grants = model.grants.iter().filter(|grant| {
+    let is_relied_on = |grant: &Grant| {
         let mut relied = reliances.iter();
-        !relied.any(|(identity, reliance)| reliance.grant(identity, model) == Some(grant))
+        relied.any(|(identity, reliance)| reliance.grant(identity, model) == Some(grant))
+    };
+    let is_spare = |grant: &Grant| model.spare.iter().any(|spare| spare.is(grant));
+    let grants = model.grants.iter();
+    let grants = grants.filter(|grant| !is_relied_on(grant) && !is_spare(grant));
+    let spare = model.spare.iter().filter(|spare| {
+        let mut grants = model.grants.iter();
+        !grants.any(|grant| spare.is(grant) && !is_relied_on(grant))
     });
     let calls = model.calls.iter().filter(|call| {
         let mut relied = reliances.iter();
@@ -112,6 +119,7 @@ fn not_relied_on(sources: &[Source], model: &Model) -> Vec<String> {
     grants
         .map(|grant| format!("{grant:?} {unused}"))
         .chain(calls.map(|call| format!("{call:?} {unused}")))
+        .chain(spare.map(|spare| format!("{spare:?} is no grant, or a function relies on it")))
         .collect()
 }
 
@@ -129,6 +137,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::access_paths::Spare;
 
     const API: &str = "\
 fn routes() { Router::new().route(\"/todos\", get(todos::show)) }
@@ -151,6 +160,25 @@ async fn ask() {}
             "calls": [{ "from": "frontend", "to": "backend", "audience": "a" }],
         });
         serde_json::from_value(model).expect("a model")
+    }
+
+    #[test]
+    fn a_spare_grant_is_one_that_no_function_relies_on() {
+        let code = |text| [Source::read("backend/src/api.rs", text)];
+        let mut model = model();
+        model.calls.clear();
+        model.spare = vec![Spare {
+            identity: "backend",
+            scope: "cosmos/databases/todolist/containers/todos",
+            why: "it may be used one day",
+        }];
+
+        assert_eq!(problems(&code(""), &model), Vec::<String>::new());
+        let used = problems(&code(TODOS), &model).join("");
+        assert!(used.contains("or a function relies on it"), "{used}");
+        model.grants.clear();
+        let gone = problems(&code(""), &model).join("");
+        assert!(gone.contains("is no grant"), "{gone}");
     }
 
     /// The problems of a tree in which one text is replaced by another.

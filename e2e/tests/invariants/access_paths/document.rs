@@ -34,6 +34,16 @@ pub(super) fn markdown(sources: &[Source], model: &Model) -> String {
             .filter(|grant| grant.identity == identity)
         {
             let title = format!("{} on {}", grant.role, resource(&grant.scope));
+            if let Some(spare) = model.spare.iter().find(|spare| spare.is(grant)) {
+                let scope = &grant.scope;
+                write!(
+                    text,
+                    "\n### {title}\n\n`{scope}`\n\nNothing relies on it: {}.\n",
+                    spare.why
+                )
+                .expect("a string takes text");
+                continue;
+            }
             let relying = |reliance: &Reliance| reliance.grant(identity, model) == Some(grant);
             section(
                 &mut text,

@@ -13,6 +13,8 @@ pub(super) struct Source {
     pub(super) handlers: Vec<String>,
     /// What is wrong with its lines.
     pub(super) problems: Vec<String>,
+    /// Its modules that only tests have.
+    pub(super) test_modules: Vec<String>,
 }
 
 /// A function, as far as access paths go.
@@ -57,6 +59,11 @@ impl Source {
             file: file.to_owned(),
             ..Self::default()
         };
+        let declarations = lines.windows(2).filter(|pair| pair[0] == "#[cfg(test)]");
+        source.test_modules = declarations
+            .filter_map(|pair| pair[1].strip_suffix(';')?.rsplit_once("mod "))
+            .map(|(_, module)| module.to_owned())
+            .collect();
         source.read_functions(&lines);
         let code = lines.iter().map(|line| line.trim());
         let code: Vec<_> = code.filter(|line| !line.starts_with("//")).collect();
@@ -297,6 +304,9 @@ fn routes() {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+
+#[cfg(test)]
 mod tests {
     fn not_this() {}
 }
@@ -319,6 +329,7 @@ mod tests {
         ];
         assert_eq!(functions, expected);
         assert_eq!(source.problems, Vec::<String>::new());
+        assert_eq!(source.test_modules, ["testing"]);
         let add = &source.functions[0];
         assert_eq!(add.does, "Adds a todo, as `Api` says.");
         let lines = [

@@ -80,18 +80,19 @@ impl Caller {
         let read = self.insist(Method::GET, &path, |request| request).await;
         let count = counted(read.text("title")).expect("a counter");
         let title = counter(count + 1, &self.unique());
+        let late = counter(count + 1, &self.unique());
         let etag = read.etag().to_owned();
-        let edit = |request: RequestBuilder| {
-            request
-                .header("if-match", &etag)
-                .json(&json!({ "title": title }))
+        let edit = |title: &str| {
+            let body = json!({ "title": title });
+            let etag = &etag;
+            move |request: RequestBuilder| request.header("if-match", etag).json(&body)
         };
-        match self.once(Method::PATCH, &path, edit).await {
+        match self.once(Method::PATCH, &path, edit(&title)).await {
             None => self.note(list, "todo.edited", &title, false),
             Some(answer) if answer.status == StatusCode::OK => {
                 self.note(list, "todo.edited", &title, true);
-                let again = self.insist(Method::PATCH, &path, edit).await;
-                refused_as_stale(&again, &etag);
+                let answer = self.insist(Method::PATCH, &path, edit(&late)).await;
+                refused_as_stale(&answer, &etag);
             }
             Some(answer) => refused_as_stale(&answer, &etag),
         }

@@ -3,18 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use e2e::stack::Stack;
 use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::api::Api;
-use crate::person::story;
+use crate::person::settled;
 use crate::records::Records;
-
-/// How long events may take to arrive after the last of them.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A change of a list that makes an event.
 #[derive(Debug, Clone)]
@@ -55,45 +51,20 @@ impl Journal {
     }
 
     /// Waits until every event has arrived, and looks at each list.
-    pub(crate) async fn is_kept(&self, stack: &Stack) {
+    pub(crate) async fn is_kept(&self, stack: &Stack, api: &Api) {
         let mut by_list: BTreeMap<String, Vec<Deed>> = BTreeMap::new();
         for deed in self.deeds() {
             by_list.entry(deed.list.clone()).or_default().push(deed);
         }
         let records = Records::open(stack).await;
-        let api = Api::at(stack).await;
-        let deadline = Instant::now() + PATIENCE;
         for (list, deeds) in by_list {
-            let activity = all_activity(stack, &records, &list, deadline).await;
+            settled(stack, &list).await;
+            let activity = records.activity(&list).await;
             each_event_is_there_once_and_in_order(&list, &activity, &deeds);
             let todos = api.all(&format!("lists/{list}/todos")).await;
             each_todo_is_there_once(&list, &todos, &deeds);
             no_edit_is_lost(&list, &activity, &todos);
         }
-    }
-}
-
-/// The activity of a list, once it has all events that the list has had.
-async fn all_activity(
-    stack: &Stack,
-    records: &Records,
-    list: &str,
-    deadline: Instant,
-) -> Vec<Value> {
-    loop {
-        let (waiting, sequence) = records.outbox(list).await;
-        let activity = records.activity(list).await;
-        if waiting == 0 && activity.len() as u64 >= sequence {
-            return activity;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "{list} has had {sequence} events, {waiting} wait in the outbox, and the activity has \
-             {}\n{}",
-            activity.len(),
-            story(stack).await
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use e2e::stack::{Options, Stack};
@@ -70,15 +71,20 @@ impl AtWork {
         self.stack.stop(|_| {}).await.expect("everything ends");
     }
 
-    /// Sends an event as the relay would.
-    pub(super) async fn send_event(&self, list: &str, sequence: u64, text: &str) {
-        let id = Uuid::new_v4().to_string();
-        let event = json!({
-            "schema": 1, "id": id, "listId": list, "sequence": sequence, "type": "todo.added",
-            "subject": Uuid::new_v4(), "text": text, "at": "2026-11-23T22:05:07.000000Z",
-        });
-        let body = event.to_string();
-        self.backend.send("todo-events", &id, body.as_bytes()).await;
+    /// Sends events as the relay would.
+    pub(super) async fn send_events(&self, list: &str, numbers: RangeInclusive<u64>, text: &str) {
+        let messages: Vec<_> = numbers
+            .map(|sequence| {
+                let id = Uuid::new_v4().to_string();
+                let event = json!({
+                    "schema": 1, "id": id, "listId": list, "sequence": sequence,
+                    "type": "todo.added", "subject": Uuid::new_v4(), "text": text,
+                    "at": "2026-11-23T22:05:07.000000Z",
+                });
+                (id, event.to_string().into_bytes())
+            })
+            .collect();
+        self.backend.send_all("todo-events", &messages).await;
     }
 
     /// Adds a to-do to the inbox, and announces a file for it.
@@ -171,7 +177,12 @@ impl AtWork {
         self.until("no other files are there", 1, stored).await;
     }
 
-    /// Waits until a pod's log has a line with these words.
+    /// Lets a held operation go on.
+    pub(super) async fn release(&self, hold: u64) {
+        self.stack.control().release(hold).await.expect("released");
+    }
+
+    /// Waits for these words in a pod's log.
     pub(super) async fn until_logged(&self, pod: &str, words: &str) {
         let log = self.stack.logs().join(format!("{pod}.log"));
         let logged = || async {

@@ -35,9 +35,9 @@ pub(super) struct CellView {
     /// `allowed`, `refused` or `failed`.
     pub(super) state: &'static str,
     pub(super) text: String,
+    /// The grants that cover the resource: why it is allowed, or what is not
+    /// enough for this action.
     pub(super) grants: Vec<Grant>,
-    /// Whether it is allowed and the access model does not say why.
-    pub(super) is_unexplained: bool,
     pub(super) operation: String,
     pub(super) detail: String,
     pub(super) duration: Milliseconds,
@@ -132,15 +132,10 @@ fn view_of(like: &Cell, report: &AccessReport, model: Option<&AccessModel>) -> O
 
 impl CellView {
     fn new(cell: &Cell, identity: &str, model: Option<&AccessModel>) -> Self {
-        let is_allowed = cell.outcome == Outcome::Allowed;
-        let grants: Vec<Grant> = match model {
-            Some(model) if is_allowed => model
-                .covering(identity, &cell.resource)
-                .into_iter()
-                .cloned()
-                .collect(),
-            _ => Vec::new(),
-        };
+        let grants: Vec<Grant> = model.map_or_else(Vec::new, |model| {
+            let covering = model.covering(identity, &cell.resource);
+            covering.into_iter().cloned().collect()
+        });
         Self {
             state: match cell.outcome {
                 Outcome::Allowed => "allowed",
@@ -148,7 +143,6 @@ impl CellView {
                 Outcome::Failed { .. } => "failed",
             },
             text: cell.outcome.text().to_owned(),
-            is_unexplained: is_allowed && model.is_some() && grants.is_empty(),
             grants,
             operation: cell.operation.clone(),
             detail: cell.detail.clone(),
@@ -194,22 +188,16 @@ mod tests {
     }
 
     #[test]
-    fn an_allowed_cell_without_a_grant_says_so() {
-        let mut report = access_report("frontend");
-        report.pod = "stranger".to_owned();
+    fn a_refused_cell_names_the_grant_that_is_not_enough() {
+        let own = access_report("frontend");
         let model = model();
 
-        let explained = groups(&[Some(&report)], Some(&model));
-        let silent = groups(&[Some(&report)], None);
+        let groups = groups(&[Some(&own)], Some(&model));
 
-        let row = "secrets/session-key get";
-        let is_unexplained = |groups: &[Group]| {
-            cell(groups, "vault", row)[0]
-                .as_ref()
-                .is_some_and(|cell| cell.is_unexplained)
-        };
-        assert!(is_unexplained(&explained));
-        assert!(!is_unexplained(&silent));
+        let write = cell(&groups, "cosmos", "activity write")[0].as_ref();
+        let write = write.expect("own");
+        assert_eq!(write.text, "403/5302");
+        assert_eq!(write.grants[0].role, "Cosmos DB Built-in Data Reader");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The five steps as boxes, and the exchanges behind the tokens that the pod
-//! holds.
+//! The five steps in words, each with all its values and its token, and the
+//! exchanges behind the tokens that the pod holds.
 
 use platform::access::{Step, StepOutcome};
 use platform::identity::{Exchange, ExchangeOutcome, TokenView};
@@ -7,7 +7,9 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::super::words::{Milliseconds, deadline, moment};
+use super::super::words::{Milliseconds, moment};
+use super::clock::Clock;
+use super::figure::state;
 
 /// The step that presents the assertion, and the one that compares it with what
 /// is trusted.
@@ -17,7 +19,7 @@ const TRUSTED: u8 = 3;
 /// What has to be equal in both, byte for byte.
 const MATCHED: [&str; 3] = ["iss", "sub", "aud"];
 
-/// A step as a box.
+/// A step.
 pub(super) struct StepView {
     pub(super) number: u8,
     pub(super) title: String,
@@ -25,7 +27,6 @@ pub(super) struct StepView {
     pub(super) state: &'static str,
     pub(super) state_text: &'static str,
     pub(super) summary: String,
-    pub(super) duration: Option<Milliseconds>,
     /// The three values that have to match, in the two steps where they are.
     pub(super) matched: Vec<Row>,
     pub(super) values: Vec<Row>,
@@ -39,6 +40,8 @@ pub(super) struct Row {
     /// As people say it, for example `issuer`.
     pub(super) label: String,
     pub(super) value: String,
+    /// For an expiry, what is left.
+    pub(super) clock: Option<Clock>,
 }
 
 /// A token as JSON, without its signature.
@@ -50,11 +53,10 @@ pub(super) struct Decoded {
 /// An exchange as a row.
 pub(super) struct ExchangeView {
     pub(super) scope: String,
-    pub(super) at: String,
     pub(super) duration: Milliseconds,
-    /// `done` or `failed`.
-    pub(super) state: &'static str,
-    pub(super) outcome: String,
+    pub(super) age: Clock,
+    /// When the token expires, or what Entra ID said instead.
+    pub(super) outcome: Result<Clock, String>,
 }
 
 pub(super) fn views(steps: &[Step], now: OffsetDateTime) -> Vec<StepView> {
@@ -70,10 +72,10 @@ pub(super) fn exchanges(exchanges: &[Exchange], now: OffsetDateTime) -> Vec<Exch
 
 impl StepView {
     fn new(step: &Step, now: OffsetDateTime) -> Self {
-        let (state, state_text) = match step.outcome {
-            StepOutcome::Done => ("done", "done"),
-            StepOutcome::Failed => ("failed", "failed"),
-            StepOutcome::NotReached => ("not-reached", "not reached"),
+        let state_text = match step.outcome {
+            StepOutcome::Done => "done",
+            StepOutcome::Failed => "failed",
+            StepOutcome::NotReached => "not reached",
         };
         let rows = |is_shown: &dyn Fn(&str) -> bool| {
             let shown = step.values.iter().filter(|(name, _)| is_shown(name));
@@ -95,10 +97,9 @@ impl StepView {
         Self {
             number: step.number,
             title: step.title.clone(),
-            state,
+            state: state(step.outcome),
             state_text,
             summary: step.summary.clone(),
-            duration: step.duration_ms.map(Milliseconds),
             matched,
             values,
             token: step.token.as_ref().map(Decoded::new),
@@ -119,10 +120,15 @@ fn presented(token: &TokenView, now: OffsetDateTime) -> Vec<Row> {
 
 impl Row {
     fn new(name: &str, value: &Value, now: OffsetDateTime) -> Self {
+        let at = instant(name, value);
+        let is_expiry = matches!(name, "exp" | "expires");
         Self {
             name: name.to_owned(),
             label: label(name).to_owned(),
-            value: text(name, value, now),
+            value: at.map_or_else(|| text_of(value), moment),
+            clock: at
+                .filter(|_| is_expiry)
+                .map(|expires| Clock::until(expires, now)),
         }
     }
 }
@@ -140,27 +146,25 @@ fn label(name: &str) -> &str {
     }
 }
 
-fn text(name: &str, value: &Value, now: OffsetDateTime) -> String {
+/// The moment that a value is: a claim in seconds, or a text.
+fn instant(name: &str, value: &Value) -> Option<OffsetDateTime> {
     match value {
-        Value::Number(seconds) if name == "exp" => seconds
-            .as_i64()
-            .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
-            .map_or_else(|| seconds.to_string(), |at| deadline(at, now)),
-        Value::String(text) => match OffsetDateTime::parse(text, &Rfc3339) {
-            Ok(at) if name == "expires" => deadline(at, now),
-            Ok(at) => moment(at),
-            Err(_) => text.clone(),
-        },
-        // Kubernetes writes the one audience as a list.
-        Value::Array(values) if values.len() == 1 => text_of_one(&values[0]),
-        other => other.to_string(),
+        Value::Number(seconds) if name == "exp" => {
+            OffsetDateTime::from_unix_timestamp(seconds.as_i64()?).ok()
+        }
+        Value::String(text) => OffsetDateTime::parse(text, &Rfc3339).ok(),
+        _ => None,
     }
 }
 
-fn text_of_one(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+/// A value as people read it.
+pub(super) fn text_of(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        // Kubernetes writes the one audience as a list.
+        Value::Array(values) if values.len() == 1 => text_of(&values[0]),
+        other => other.to_string(),
+    }
 }
 
 impl Decoded {
@@ -178,18 +182,14 @@ fn pretty(value: &Value) -> String {
 
 impl ExchangeView {
     fn new(exchange: &Exchange, now: OffsetDateTime) -> Self {
-        let (state, outcome) = match &exchange.outcome {
-            ExchangeOutcome::Issued { expires_at, .. } => {
-                ("done", format!("expires {}", deadline(*expires_at, now)))
-            }
-            ExchangeOutcome::Refused { error, .. } => ("failed", error.clone()),
-        };
         Self {
             scope: exchange.scope.clone(),
-            at: moment(exchange.at),
             duration: Milliseconds(exchange.duration_ms),
-            state,
-            outcome,
+            age: Clock::since(exchange.at, now),
+            outcome: match &exchange.outcome {
+                ExchangeOutcome::Issued { expires_at, .. } => Ok(Clock::until(*expires_at, now)),
+                ExchangeOutcome::Refused { error, .. } => Err(error.clone()),
+            },
         }
     }
 }
@@ -208,6 +208,7 @@ mod tests {
             title: String::new(),
             outcome: StepOutcome::Done,
             summary: String::new(),
+            at: None,
             duration_ms: None,
             values: values
                 .iter()
@@ -269,7 +270,9 @@ mod tests {
 
         assert_eq!(
             pairs(&projected.values),
-            [("expires", "2026-11-23 14:10:00 UTC (in 10 min)")]
+            [("expires", "2026-11-23 14:10:00 UTC")]
         );
+        let left = projected.values[0].clock.expect("a clock");
+        assert_eq!(left.to_string(), "10 min 0 s");
     }
 }
