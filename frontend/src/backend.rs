@@ -272,9 +272,8 @@ impl Backend {
         call: Call,
         is_wanted: impl FnOnce(&T) -> bool,
     ) -> Result<Change<T>, BackendFailure> {
-        let failure = match self.caller.make(call).await {
-            Ok(_) => return Ok(Change::Done),
-            Err(failure) => failure,
+        let Err(failure) = self.caller.make(call).await else {
+            return Ok(Change::Done);
         };
         match failure.refusal().and_then(Refusal::current) {
             Some(current) if is_wanted(&current) => Ok(Change::Done),

@@ -46,10 +46,9 @@ impl Origins {
     /// before this pod, so only the public origin can be https.
     pub(crate) fn of(&self, headers: &HeaderMap, uri: &Uri) -> Option<Origin> {
         let host = host(headers, uri)?;
-        let public = self.public.iter().filter(|public| {
-            authority(public).is_some_and(|ours| ours.eq_ignore_ascii_case(&host))
-        });
-        if let Some(public) = public.last() {
+        if let Some(public) = &self.public
+            && authority(public).is_some_and(|ours| ours.eq_ignore_ascii_case(&host))
+        {
             return Some(public.origin());
         }
         let url = Url::parse(&format!("http://{host}/")).ok()?;

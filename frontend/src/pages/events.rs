@@ -30,8 +30,8 @@ const COME_BACK: Duration = Duration::from_secs(2);
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 
 /// Where a page says that it begins.
-#[derive(Debug, Deserialize)]
-pub(super) struct From {
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Begin {
     after: Option<String>,
 }
 
@@ -40,16 +40,13 @@ pub(super) struct From {
 pub(super) async fn watch(
     State(pages): State<Pages>,
     At(list): At<ListId>,
-    query: Result<Query<From>, axum::extract::rejection::QueryRejection>,
+    Query(begin): Query<Begin>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let after = query.ok().and_then(|Query(from)| from.after);
-    let last = headers
-        .get(LAST_EVENT_ID)
-        .and_then(|id| id.to_str().ok().map(str::to_owned));
-    let seen = match last.or(after).and_then(|text| text.parse().ok()) {
-        Some(seen) => seen,
-        None => Seen::of(&pages.feed.after(&list, 0, MOST).await?, MOST),
+    let last_event = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
+    let seen = match last_event.or(begin.after.as_deref()).map(str::parse) {
+        Some(Ok(seen)) => seen,
+        _ => Seen::of(&pages.feed.after(&list, 0, MOST).await?, MOST),
     };
     let watching = pages.live.watch(&list, seen);
     Ok(stream(watching.ok_or_else(Problem::too_many_watchers)?))

@@ -23,7 +23,7 @@ impl Layout {
     }
 
     /// The address of an asset.
-    pub(super) fn asset(&self, file: &str) -> String {
+    pub(super) fn asset(file: &str) -> String {
         assets::path(file)
     }
 }

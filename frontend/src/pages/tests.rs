@@ -38,7 +38,9 @@ fn todo(title: &str) -> Value {
 
 /// The same with other members.
 fn with(mut value: Value, members: Value) -> Value {
-    let members = members.as_object().expect("members").clone();
+    let Value::Object(members) = members else {
+        panic!("{members} are no members");
+    };
     value.as_object_mut().expect("an object").extend(members);
     value
 }

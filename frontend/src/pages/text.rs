@@ -32,7 +32,7 @@ pub(super) fn name(written: &str) -> Result<&str, Mistake> {
     let name = written.trim();
     match name.chars().count() {
         0 => Err(Mistake::NoName),
-        ..=NAME_LENGTH => Ok(name),
+        1..=NAME_LENGTH => Ok(name),
         _ => Err(Mistake::LongName),
     }
 }
@@ -42,7 +42,7 @@ pub(super) fn title(written: &str) -> Result<&str, Mistake> {
     let title = written.trim();
     match title.chars().count() {
         0 => Err(Mistake::NoTitle),
-        ..=TITLE_LENGTH => Ok(title),
+        1..=TITLE_LENGTH => Ok(title),
         _ => Err(Mistake::LongTitle),
     }
 }

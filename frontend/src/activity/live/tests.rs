@@ -20,7 +20,7 @@ fn live(feed: &Arc<MemoryFeed>) -> (Live, Shutdown) {
 }
 
 async fn next(watcher: &mut Subscription) -> u64 {
-    let entry = tokio::time::timeout(Duration::from_secs(60), watcher.next()).await;
+    let entry = tokio::time::timeout(Duration::from_mins(1), watcher.next()).await;
     let entry = entry.expect("an entry in time");
     entry.expect("the pod is not ending").sequence
 }

@@ -109,9 +109,9 @@ async fn a_conflict_shows_both_versions_and_loses_nothing() {
         "{&#34;title&#34;:&#34;Bread&#34;,&#34;notes&#34;:&#34;white&#34;",
         ">Save mine</button>",
         // Theirs.
-        "<dd>Bread</dd>",
+        "<dd class=\"notes\">Bread</dd>",
         "<dd class=\"notes\">white</dd>",
-        "2 January 2030</time></dd>",
+        "<dd class=\"notes\">2 January 2030</dd>",
         ">Keep theirs</a>",
     ] {
         answer.says(part);

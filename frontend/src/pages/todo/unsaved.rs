@@ -26,15 +26,17 @@ struct UnsavedPage<'a> {
     theirs: Option<Theirs>,
 }
 
-/// What somebody else made of a todo, and what of it is new.
+/// What somebody else made of a todo.
 struct Theirs {
-    content: Content,
-    due: Option<Due>,
-    has_new_title: bool,
-    has_new_notes: bool,
-    has_new_day: bool,
-    has_new_state: bool,
+    fields: [Field; 4],
     changed: When,
+}
+
+/// A field of a todo, and whether what it says is new.
+struct Field {
+    name: &'static str,
+    said: String,
+    is_new: bool,
 }
 
 /// The page of a form that could not be saved, and this is why.
@@ -77,15 +79,26 @@ pub(super) fn beside(
 
 impl Theirs {
     fn new(theirs: Todo, base: &Content, now: OffsetDateTime) -> Self {
-        let content = theirs.content;
+        let Content {
+            title,
+            notes,
+            due_on,
+            done,
+        } = theirs.content;
+        let field = |name, said: String, is_new| Field { name, said, is_new };
+        let day = due_on.map(|day| Due::of(day, now.date()).told);
         Self {
-            due: content.due_on.map(|day| Due::of(day, now.date())),
-            has_new_title: content.title != base.title,
-            has_new_notes: content.notes != base.notes,
-            has_new_day: content.due_on != base.due_on,
-            has_new_state: content.done != base.done,
             changed: When::ago(theirs.updated_at, now),
-            content,
+            fields: [
+                field("Title", title.clone(), title != base.title),
+                field("Notes", notes.clone(), notes != base.notes),
+                field("Due", day.unwrap_or_default(), due_on != base.due_on),
+                field("Done", yes_or_no(done), done != base.done),
+            ],
         }
     }
+}
+
+fn yes_or_no(is_so: bool) -> String {
+    if is_so { "yes" } else { "no" }.to_owned()
 }
