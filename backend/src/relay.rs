@@ -11,37 +11,24 @@
 //! While Service Bus is down events only gather in the outbox: the sweep alone
 //! tries, ever less often, and when it succeeds the others follow.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+mod post;
+mod sending;
+
 use std::time::Duration;
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
 use platform::azure::QueueSender;
 use platform::health::Check;
 use platform::readiness::until_ready;
 use platform::server::Shutdown;
-use platform::telemetry::context::continue_from;
-use platform::telemetry::{error_chain, metrics};
-use service_bus::{ServiceBusError, ServiceBusMessage};
 use tokio::sync::mpsc;
-use tracing::Instrument as _;
 
-use crate::instant;
-use crate::messages;
-use crate::rounds::Rounds;
-use crate::store::{Store, StoreError, Versioned};
+use crate::store::{Store, Versioned};
 use crate::todos::Event;
+use post::Azure;
+use sending::Sending;
 
 /// Events that wait in memory; more are left to the sweep.
 const WAITING: usize = 256;
-
-/// Events that each of the two ways has under way at the same time.
-const AT_ONCE: usize = 8;
-
-/// The most events that a sweep takes at a time.
-const MOST: usize = 200;
-
-/// An event this young is on its way from the replica that committed it.
-const YOUNG: Duration = Duration::from_secs(1);
 
 /// Where committed events are handed over. A cheap handle.
 #[derive(Debug, Clone)]
@@ -60,34 +47,16 @@ impl Outbox {
 /// Sends events.
 #[derive(Debug)]
 pub(crate) struct Relay {
-    store: Store,
-    sender: QueueSender,
+    post: Azure,
     waiting: mpsc::Receiver<Versioned<Event>>,
-}
-
-/// Why an event is still in the outbox.
-#[derive(Debug, thiserror::Error)]
-enum RelayError {
-    #[error("cannot send event {id}")]
-    Send {
-        id: String,
-        #[source]
-        source: ServiceBusError,
-    },
-    #[error(transparent)]
-    Outbox(#[from] StoreError),
 }
 
 impl Relay {
     /// A relay, and the way to it.
     pub(crate) fn new(store: Store, sender: QueueSender) -> (Outbox, Self) {
         let (outbox, waiting) = mpsc::channel(WAITING);
-        let relay = Self {
-            store,
-            sender,
-            waiting,
-        };
-        (Outbox(outbox), relay)
+        let post = Azure { store, sender };
+        (Outbox(outbox), Self { post, waiting })
     }
 
     /// Relays until the pod is asked to end, and then until every handle of the
@@ -96,16 +65,8 @@ impl Relay {
     // Identity backend, Azure Service Bus Data Sender on queue todo-events.
     // Identity backend, Cosmos DB Built-in Data Contributor on container todos.
     pub(crate) async fn run(self, check: Check, sweep_every: Duration, shutdown: Shutdown) {
-        let Self {
-            store,
-            sender,
-            waiting,
-        } = self;
-        let sending = Sending {
-            store,
-            sender,
-            is_down: AtomicBool::new(false),
-        };
+        let Self { post, waiting } = self;
+        let sending = Sending::by(&post);
         let relaying = async {
             tokio::join!(
                 sending.soon(waiting),
@@ -115,132 +76,18 @@ impl Relay {
         tokio::pin!(relaying);
         tokio::select! {
             _ = &mut relaying => {}
-            () = until_ready(check, || sending.sender.open()) => {
+            () = until_ready(check, || post.sender.open()) => {
                 relaying.await;
             }
         }
-        sending.sender.close().await;
-    }
-}
-
-/// The two ways by which events are sent.
-struct Sending {
-    store: Store,
-    sender: QueueSender,
-    /// What fails for one event will fail for all.
-    is_down: AtomicBool,
-}
-
-impl Sending {
-    /// Sends what is handed over. What fails stays in the outbox, for the sweep.
-    async fn soon(&self, mut waiting: mpsc::Receiver<Versioned<Event>>) {
-        stream::poll_fn(|context| waiting.poll_recv(context))
-            .for_each_concurrent(AT_ONCE, |event| async move {
-                if self.is_down.load(Ordering::Relaxed) {
-                    return;
-                }
-                if let Err(error) = self.relay(&event).await {
-                    let cause = error_chain(&error);
-                    tracing::warn!(cause, event.id = %event.value.id, "left an event to the sweep");
-                }
-            })
-            .await;
-    }
-
-    /// Sweeps at once and then again and again, until the pod is asked to end.
-    async fn sweeps(&self, every: Duration, shutdown: &Shutdown) {
-        let mut rounds = Rounds::new("sweeping the outbox", every);
-        loop {
-            rounds.ended(self.sweep(shutdown).await);
-            if !rounds.next(shutdown).await {
-                return;
-            }
-        }
-    }
-
-    /// Sends what nobody has sent, however much it is. Stops at the first failure.
-    async fn sweep(&self, shutdown: &Shutdown) -> Result<(), RelayError> {
-        loop {
-            let unsent = self
-                .store
-                .unsent_events(instant::now() - YOUNG, MOST)
-                .await?;
-            let count = unsent.len();
-            observe(&unsent);
-            if count == 0 {
-                return Ok(());
-            }
-            stream::iter(unsent.into_iter().map(Ok))
-                .try_for_each_concurrent(AT_ONCE, |event| async move { self.relay(&event).await })
-                .await?;
-            tracing::info!(count, "swept the outbox");
-            if count < MOST || shutdown.is_requested() {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Sends one event, and only then takes it out of the outbox.
-    // Identity backend, Azure Service Bus Data Sender on queue todo-events.
-    // Identity backend, Cosmos DB Built-in Data Contributor on container todos.
-    async fn relay(&self, event: &Versioned<Event>) -> Result<(), RelayError> {
-        let span = tracing::info_span!(
-            "relay",
-            otel.name = format!("relay {}", self.sender.queue()),
-            event.id = %event.value.id,
-        );
-        if let Some(trace) = &event.value.trace {
-            continue_from(&span, trace);
-        }
-        async {
-            let sent = self.sender.send_message(message(&event.value)).await;
-            self.is_down.store(sent.is_err(), Ordering::Relaxed);
-            sent.map_err(|source| RelayError::Send {
-                id: event.value.id.to_string(),
-                source,
-            })?;
-            self.store.forget_sent(event).await?;
-            tracing::debug!(event.id = %event.value.id, "relayed an event");
-            Ok(())
-        }
-        .instrument(span)
-        .await
-    }
-}
-
-/// How many events a sweep found, and for how long the oldest of them has waited.
-/// Both are 0 while every event is sent right after its commit.
-fn observe(unsent: &[Versioned<Event>]) {
-    let oldest = unsent.iter().map(|event| event.value.at).min();
-    let lag = oldest.and_then(|at| Duration::try_from(instant::now() - at).ok());
-    metrics::outbox(unsent.len(), lag.unwrap_or_default());
-}
-
-/// The message of an event: the queue knows it again by its id.
-fn message(event: &Event) -> ServiceBusMessage {
-    ServiceBusMessage {
-        content_type: Some("application/json".to_owned()),
-        ..ServiceBusMessage::new(event.id.to_string(), messages::write_event(event))
+        post.sender.close().await;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_event_keeps_its_id_as_a_message() {
-        let event = messages::tests::event();
-
-        let message = message(&event);
-
-        assert_eq!(message.message_id, event.id.to_string());
-        assert_eq!(message.content_type.as_deref(), Some("application/json"));
-        assert_eq!(
-            messages::read_event(&message.body).expect("an event"),
-            event
-        );
-    }
+    use crate::messages;
 
     #[test]
     fn a_full_channel_leaves_events_to_the_sweep_and_holds_up_nobody() {

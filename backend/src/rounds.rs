@@ -10,7 +10,7 @@ use platform::server::Shutdown;
 use platform::telemetry::error_chain;
 
 /// The longest pause after rounds that failed.
-const LONGEST_PAUSE: Duration = Duration::from_mins(4);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// The rounds of one task.
 #[derive(Debug)]

@@ -97,7 +97,7 @@ async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
         live: Live::start(Arc::new(clients.clone()), &shutdown),
         attachments: Attachments::new(
             Arc::new(clients.clone()),
-            Arc::new(QueuedJobs(jobs)),
+            Arc::new(QueuedJobs(jobs.clone())),
             settings.upload_limit_bytes,
         ),
         access: probe.clone().map(|probe| Access {
@@ -117,7 +117,7 @@ async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     });
 
     let readiness = Readiness::new(&shutdown);
-    let _watching = readiness::watch(&readiness, &clients, &keys, &backend);
+    let _watching = readiness::watch(&readiness, (&clients, &jobs), &keys, &backend);
     let serving = server::serve(listener, pages, &shutdown, pod.drain);
     let management_pages = health::management(readiness, probe);
     server::serve_while(management, management_pages, serving).await;

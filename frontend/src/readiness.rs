@@ -1,10 +1,9 @@
 //! What this pod needs before it is ready: each dependency has answered once.
 
-use platform::azure::{AzureFailure, Clients};
+use platform::azure::{AzureFailure, Clients, QueueSender};
 use platform::health::Readiness;
 use platform::readiness::until_ready;
 use platform::signing::SigningKeys;
-use service_bus::Direction;
 use tokio::task::JoinSet;
 
 use crate::backend::Backend;
@@ -16,7 +15,7 @@ use crate::backend::Backend;
 // Data Sender on queue attachment-jobs.
 pub(crate) fn watch(
     readiness: &Readiness,
-    clients: &Clients,
+    (clients, jobs): (&Clients, &QueueSender),
     session_keys: &SigningKeys,
     backend: &Backend,
 ) -> JoinSet<()> {
@@ -40,9 +39,10 @@ pub(crate) fn watch(
     watching.spawn(until_ready(readiness.check("attachments"), move || {
         attachments_answer(asked.clone())
     }));
-    let asked = clients.clone();
+    let asked = jobs.clone();
     watching.spawn(until_ready(readiness.check("attachment-jobs"), move || {
-        jobs_can_be_sent(asked.clone())
+        let jobs = asked.clone();
+        async move { jobs.open().await }
     }));
     watching
 }
@@ -51,11 +51,4 @@ pub(crate) fn watch(
 async fn attachments_answer(clients: Clients) -> Result<(), AzureFailure> {
     let blob = clients.attachments().blob_client("readiness");
     blob.exists().await.map(drop).map_err(AzureFailure::blob)
-}
-
-/// A link for sending is granted; nothing is sent.
-async fn jobs_can_be_sent(clients: Clients) -> Result<(), AzureFailure> {
-    let queue = &clients.estate().bus.attachment_jobs;
-    let granted = clients.bus().probe(queue, Direction::Send).await;
-    granted.map_err(AzureFailure::service_bus)
 }

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use platform::error::ApiError;
 use serde::Serialize;
 use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::link::LinkBuilder;
 use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder};
 use utoipa::openapi::{ContentBuilder, Object, Ref, RefOr, ResponseBuilder, Type};
 use utoipa::{IntoResponses, ToSchema};
@@ -23,6 +24,9 @@ pub(super) trait View: Serialize + ToSchema {
 
     /// Where it is to be read.
     fn location(&self) -> String;
+
+    /// By which operation, and where the answer that made it says what that takes.
+    fn reading() -> LinkBuilder;
 }
 
 /// 200 with a view, and its `ETag`.
@@ -86,7 +90,9 @@ impl<V: View> IntoResponses for Created<V> {
              `Idempotency-Key`, and is as it is now.",
         );
         let location = text_header("The path to read it at.");
-        let response = response.header("Location", location);
+        let response = response
+            .header("Location", location)
+            .link("read", V::reading().build());
         BTreeMap::from([("201".to_owned(), response.build().into())])
     }
 }

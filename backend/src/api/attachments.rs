@@ -7,6 +7,7 @@ use platform::error::ApiError;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
+use utoipa::openapi::link::{Link, LinkBuilder};
 use uuid::Uuid;
 
 use super::answers::{Created, Shown, View};
@@ -109,6 +110,13 @@ impl View for AttachmentView {
 
     fn location(&self) -> String {
         format!("{BASE}/lists/{}/attachments/{}", self.list_id, self.id)
+    }
+
+    fn reading() -> LinkBuilder {
+        Link::builder()
+            .operation_id("readAttachment")
+            .parameter("list", "$request.path.list")
+            .parameter("attachment", "$response.body#/id")
     }
 }
 

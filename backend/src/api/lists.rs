@@ -7,6 +7,7 @@ use platform::telemetry::error_chain;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
+use utoipa::openapi::link::{Link, LinkBuilder};
 
 use super::answers::{Changed, Created, Shown, View};
 use super::body::{Body, Patch, invalid};
@@ -67,6 +68,12 @@ impl View for ListView {
 
     fn location(&self) -> String {
         format!("{BASE}/lists/{}", self.id)
+    }
+
+    fn reading() -> LinkBuilder {
+        Link::builder()
+            .operation_id("readList")
+            .parameter("list", "$response.body#/id")
     }
 }
 

@@ -9,6 +9,7 @@ use platform::signing::SigningError;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use super::Api;
 use super::body::Body;
@@ -21,18 +22,19 @@ use crate::store::{StoreError, Versioned};
 use crate::todos::{ListId, Todo};
 
 /// The days that a link is good for, when nobody says.
-const USUAL_DAYS: u8 = 7;
+const USUAL_DAYS: f64 = 7.0;
 
 /// The most days.
-const MOST_DAYS: u8 = 30;
+const MOST_DAYS: f64 = 30.0;
 
 /// For how long a list is to be shared.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewLink {
+    /// A whole number, which in JSON may be written with a fraction of zero.
     #[serde(default = "usual_days")]
-    #[schema(minimum = 1, maximum = 30, default = 7)]
-    days: u8,
+    #[schema(schema_with = days)]
+    days: f64,
 }
 
 /// A link to a list.
@@ -84,8 +86,17 @@ struct Claims {
 problems!(ListMayBeUnknown: NO_SUCH_LIST);
 problems!(MayBeNoLink: NO_SUCH_LINK, LINK_EXPIRED, LINK_WITHDRAWN);
 
-fn usual_days() -> u8 {
+fn usual_days() -> f64 {
     USUAL_DAYS
+}
+
+fn days() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1))
+        .maximum(Some(MOST_DAYS))
+        .default(Some(USUAL_DAYS.into()))
+        .build()
 }
 
 impl From<Versioned<Todo>> for SharedTodo {
@@ -109,7 +120,15 @@ impl From<Versioned<Todo>> for SharedTodo {
     params(OfList),
     request_body = NewLink,
     responses(
-        (status = 201, description = "The link. It is not kept here.", body = LinkView),
+        (
+            status = 201,
+            description = "The link. It is not kept here.",
+            body = LinkView,
+            links(("read" = (
+                operation_id = "readShared",
+                parameters(("Share-Link" = "$response.body#/link")),
+            ))),
+        ),
         ListMayBeUnknown,
     ),
 )]
@@ -120,13 +139,13 @@ pub(super) async fn create(
     OfList(list): OfList,
     Body(new): Body<NewLink>,
 ) -> Result<(StatusCode, Json<LinkView>), ApiError> {
-    if !(1..=MOST_DAYS).contains(&new.days) {
-        let why = format!("a link is good for 1 to {MOST_DAYS} days");
+    if !(1.0..=MOST_DAYS).contains(&new.days) || new.days.fract() != 0.0 {
+        let why = format!("a link is good for 1 to {MOST_DAYS} whole days");
         return Err(ApiError::invalid("days", why));
     }
     let list = api.store.list(&list).await?.value;
 
-    let until = whole_second(instant::now()) + Duration::days(new.days.into());
+    let until = whole_second(instant::now()) + Duration::DAY * new.days;
     let claims = Claims {
         list: list.id.to_string(),
         until,

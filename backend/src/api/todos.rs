@@ -7,6 +7,7 @@ use platform::error::ApiError;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
+use utoipa::openapi::link::{Link, LinkBuilder};
 use uuid::Uuid;
 
 use super::answers::{Changed, Created, Shown, View};
@@ -100,6 +101,13 @@ impl View for TodoView {
 
     fn location(&self) -> String {
         format!("{BASE}/lists/{}/todos/{}", self.list_id, self.id)
+    }
+
+    fn reading() -> LinkBuilder {
+        Link::builder()
+            .operation_id("readTodo")
+            .parameter("list", "$response.body#/listId")
+            .parameter("todo", "$response.body#/id")
     }
 }
 

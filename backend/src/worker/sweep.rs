@@ -57,7 +57,7 @@ impl Sweep {
 
     async fn round(&self, marker: &mut Option<String>) -> Result<(), Trouble> {
         let before = instant::now() - self.grace;
-        self.pending(before).await?;
+        Box::pin(self.pending(before)).await?;
         self.orphans(before, marker).await
     }
 

@@ -64,6 +64,11 @@ pub(crate) fn file_field(label: &str) -> Sought {
     named(&["button"], label)
 }
 
+/// What opens and closes a part of the page.
+pub(crate) fn disclosure(name: &str) -> Sought {
+    named(&["DisclosureTriangle"], name)
+}
+
 pub(crate) fn heading(name: &str) -> Sought {
     named(&["heading"], name)
 }
@@ -76,6 +81,11 @@ pub(crate) fn region(name: &str) -> Sought {
 /// An item of a list, by words in it.
 pub(crate) fn item(words: &str) -> Sought {
     saying(&["listitem"], words)
+}
+
+/// A row of a table, by words in it.
+pub(crate) fn row(words: &str) -> Sought {
+    saying(&["row"], words)
 }
 
 /// What a list of terms says, by words in it.

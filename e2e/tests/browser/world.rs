@@ -84,6 +84,10 @@ impl World {
         let mut options = Options::default().with("backend", "RELAY_SWEEP_SECONDS", "1");
         options.port = self.port;
         let stack = Stack::start(options, |_| {}).await?;
+        // As `cargo up` does, so that the Access page has something to show.
+        for pod in ["frontend", "backend"] {
+            stack.probe(pod).await?;
+        }
         let chromium = Chromium::start(executable, &stack.logs()).await?;
         let port = stack.address("frontend")?.port();
         Ok(Running {

@@ -110,12 +110,9 @@ async fn a_frontend_killed_between_upload_and_send_loses_no_file() {
     stack.control().release(send).await.expect("released");
     stack.restart_pod("frontend").await.expect("restarted");
 
-    person
-        .until(&stack, "the worker's sweep processes the file", |page| {
-            page.attachment("notes.txt")
-                .is_some_and(|about| about.contains("ready"))
-        })
-        .await;
-    assert_eq!(person.download("notes.txt").await, b"Remember the milk.");
+    // The worker's sweep finds it.
+    person.until_ready(&stack, "Survive", "notes.txt").await;
+    let file = person.download("Survive", "notes.txt").await;
+    assert_eq!(file, b"Remember the milk.");
     stack.stop(|_| {}).await.expect("everything ends");
 }

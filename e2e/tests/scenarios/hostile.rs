@@ -2,6 +2,8 @@
 //! what to do; and nothing is stored.
 
 mod api;
+mod pages;
+mod texts;
 
 use e2e::stack::Stack;
 use serde_json::Value;

@@ -1,15 +1,17 @@
-//! A person in front of the pages, without JavaScript: they read the page and
-//! send its forms.
+//! A person in front of the pages, without JavaScript: they read a page, follow
+//! its links and send its forms.
+
+mod browser;
+mod page;
 
 use std::time::{Duration, Instant};
 
 use e2e::stack::{Options, Stack};
 use local_cloud::holds::{Matcher, State};
-use reqwest::multipart::{Form, Part};
-use reqwest::{StatusCode, Url};
-use scraper::{ElementRef, Html, Selector};
 
 use crate::records::Records;
+pub(crate) use browser::Browser;
+pub(crate) use page::{Form, Page};
 
 /// How long a person waits for something to happen.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -94,17 +96,13 @@ pub(crate) async fn story(stack: &Stack) -> String {
     )
 }
 
-/// Someone with a browser.
+/// The list that everybody starts with.
+pub(crate) const INBOX: &str = "/lists/inbox";
+
+/// Someone with a browser, who works in the inbox.
 #[derive(Clone)]
 pub(crate) struct Person {
-    client: reqwest::Client,
-    base: Url,
-}
-
-/// A page as it was answered.
-pub(crate) struct Page {
-    pub(crate) status: StatusCode,
-    pub(crate) text: String,
+    pub(crate) browser: Browser,
 }
 
 impl Person {
@@ -115,66 +113,54 @@ impl Person {
     /// At one of several pods of the frontend.
     pub(crate) fn at_pod(stack: &Stack, pod: &str) -> Self {
         let address = stack.address(pod).expect("the frontend serves pages");
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(PATIENCE)
-            .build()
-            .expect("a client");
-        let base = Url::parse(&format!("http://{address}/")).expect("a URL");
-        Self { client, base }
+        Self {
+            browser: Browser::at(address),
+        }
     }
 
     /// Opens a page.
     pub(crate) async fn open(&self, path: &str) -> Page {
-        self.read(self.client.get(self.url(path))).await
+        let page = self.browser.get(path).await;
+        page.expect("the frontend answers")
     }
 
-    /// Adds a to-do through the page's form.
+    /// Sends a form.
+    pub(crate) async fn send(&self, form: &Form) -> Page {
+        let page = self.browser.submit(form).await;
+        page.expect("the frontend answers")
+    }
+
+    /// Adds a to-do.
     pub(crate) async fn add(&self, title: &str) -> Page {
-        let action = self.open("/").await.form_with("input[name=title]", None);
-        self.send(
-            self.client
-                .post(self.url(&action))
-                .form(&[("title", title)]),
-        )
-        .await
+        let form = self.open(INBOX).await.form("/todos");
+        self.send(&form.with("title", title)).await
     }
 
-    /// Presses a to-do's button, by the end of its form's address.
+    /// Presses a to-do's button in the list, by the end of its form's address.
     pub(crate) async fn press(&self, title: &str, what: &str) -> Page {
-        let action = self.open("/").await.form_of(title, what);
-        self.send(self.client.post(self.url(&action))).await
+        let form = self.open(INBOX).await.form_of(title, what);
+        self.send(&form).await
+    }
+
+    /// Opens a to-do's own page.
+    pub(crate) async fn todo(&self, title: &str) -> Page {
+        let link = self.open(INBOX).await.link(title);
+        self.open(&link).await
     }
 
     /// Attaches a file to a to-do.
     pub(crate) async fn attach(&self, title: &str, name: &str, content: &[u8]) -> Page {
-        let action = self.open("/").await.form_of(title, "attachments");
-        let part = Part::bytes(content.to_vec()).file_name(name.to_owned());
-        let part = part
-            .mime_str("application/octet-stream")
-            .expect("a media type");
-        self.send(
-            self.client
-                .post(self.url(&action))
-                .multipart(Form::new().part("file", part)),
-        )
-        .await
+        let form = self.todo(title).await.form("/attachments");
+        self.send(&form.with_file("file", name, content)).await
     }
 
-    /// Downloads an attachment by its name.
-    pub(crate) async fn download(&self, name: &str) -> Vec<u8> {
-        let link = self.open("/").await.link(name);
-        let response = self
-            .client
-            .get(self.url(&link))
-            .send()
-            .await
-            .expect("an answer");
-        assert_eq!(response.status(), StatusCode::OK);
-        let disposition = response.headers()["content-disposition"]
-            .to_str()
-            .expect("text")
-            .to_owned();
+    /// Downloads a to-do's attachment by its name.
+    pub(crate) async fn download(&self, title: &str, name: &str) -> Vec<u8> {
+        let link = self.todo(title).await.link(name);
+        let response = self.browser.fetch(&link).await.expect("an answer");
+        assert!(response.status().is_success(), "{response:?}");
+        let disposition = &response.headers()["content-disposition"];
+        let disposition = disposition.to_str().expect("text");
         assert!(disposition.starts_with("attachment"), "{disposition}");
         response.bytes().await.expect("the whole file").to_vec()
     }
@@ -186,9 +172,31 @@ impl Person {
         what: &str,
         shown: impl Fn(&Page) -> bool,
     ) -> Page {
+        self.until_at(stack, INBOX, what, shown).await
+    }
+
+    /// Reloads a to-do's page until a file of it is ready.
+    pub(crate) async fn until_ready(&self, stack: &Stack, title: &str, name: &str) -> Page {
+        let path = self.open(INBOX).await.link(title);
+        let ready = |page: &Page| {
+            let file = page.attachment(name);
+            file.is_some_and(|about| about.contains("ready"))
+        };
+        let what = format!("the worker has processed {name}");
+        self.until_at(stack, &path, &what, ready).await
+    }
+
+    /// Reloads a page until it shows what is waited for.
+    pub(crate) async fn until_at(
+        &self,
+        stack: &Stack,
+        path: &str,
+        what: &str,
+        shown: impl Fn(&Page) -> bool,
+    ) -> Page {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let page = self.open("/").await;
+            let page = self.open(path).await;
             if page.status.is_success() && shown(&page) {
                 return page;
             }
@@ -201,96 +209,4 @@ impl Person {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
-
-    async fn send(&self, request: reqwest::RequestBuilder) -> Page {
-        let origin = self.base.origin().ascii_serialization();
-        self.read(request.header("origin", origin)).await
-    }
-
-    async fn read(&self, request: reqwest::RequestBuilder) -> Page {
-        let response = request.send().await.expect("the frontend answers");
-        Page {
-            status: response.status(),
-            text: response.text().await.expect("a page"),
-        }
-    }
-
-    fn url(&self, path: &str) -> Url {
-        self.base.join(path).expect("a path of the pages")
-    }
-}
-
-impl Page {
-    /// What the activity feed says, newest first: what happened, and to what.
-    pub(crate) fn activity(&self) -> Vec<String> {
-        let html = Html::parse_document(&self.text);
-        html.select(&selector("ol.activity li p"))
-            .map(words)
-            .collect()
-    }
-
-    /// The titles of the to-dos.
-    pub(crate) fn titles(&self) -> Vec<String> {
-        let html = Html::parse_document(&self.text);
-        html.select(&selector("li.todo p.title"))
-            .map(words)
-            .collect()
-    }
-
-    /// What the page says of an attachment: its name, size, status.
-    pub(crate) fn attachment(&self, name: &str) -> Option<String> {
-        let html = Html::parse_document(&self.text);
-        html.select(&selector("ul.files > li"))
-            .map(words)
-            .find(|text| text.contains(name))
-    }
-
-    /// All words of the page.
-    pub(crate) fn words(&self) -> String {
-        words(Html::parse_document(&self.text).root_element())
-    }
-
-    fn form_with(&self, field: &str, within: Option<ElementRef<'_>>) -> String {
-        let html = Html::parse_document(&self.text);
-        let root = within.unwrap_or_else(|| html.root_element());
-        let form = root
-            .select(&selector("form"))
-            .find(|form| form.select(&selector(field)).next().is_some());
-        let form = form.unwrap_or_else(|| panic!("no form has {field}: {}", self.words()));
-        form.attr("action")
-            .expect("a form has an action")
-            .to_owned()
-    }
-
-    fn form_of(&self, title: &str, what: &str) -> String {
-        let html = Html::parse_document(&self.text);
-        let todo = html
-            .select(&selector("li.todo"))
-            .find(|todo| words(*todo).contains(title));
-        let todo = todo.unwrap_or_else(|| panic!("there is no to-do {title:?}: {}", self.words()));
-        let forms = selector("form");
-        let actions = todo.select(&forms).filter_map(|form| form.attr("action"));
-        let action = actions.into_iter().find(|action| action.ends_with(what));
-        action
-            .unwrap_or_else(|| panic!("{title:?} cannot be {what}"))
-            .to_owned()
-    }
-
-    fn link(&self, name: &str) -> String {
-        let html = Html::parse_document(&self.text);
-        let link = html
-            .select(&selector("ul.files a"))
-            .find(|link| words(*link) == name);
-        let link = link.unwrap_or_else(|| panic!("there is no link {name:?}: {}", self.words()));
-        link.attr("href").expect("a link has an address").to_owned()
-    }
-}
-
-fn selector(css: &str) -> Selector {
-    Selector::parse(css).expect("a selector")
-}
-
-fn words(element: ElementRef<'_>) -> String {
-    let text: String = element.text().collect();
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

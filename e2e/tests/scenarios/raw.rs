@@ -82,6 +82,23 @@ impl Request {
             .header("transfer-encoding", "chunked")
     }
 
+    /// With its body in pieces, and its length not said.
+    #[must_use]
+    pub(crate) fn as_chunks(self) -> Self {
+        let body = self.body.clone();
+        self.chunked(&body)
+    }
+
+    /// With other bytes in its body, as many as before.
+    #[must_use]
+    pub(crate) fn replacing(self, from: &[u8], to: &[u8]) -> Self {
+        let windows = self.body.windows(from.len());
+        let at = windows.clone().position(|window| window == from);
+        let at = at.expect("the body has these bytes");
+        let body = [&self.body[..at], to, &self.body[at + from.len()..]].concat();
+        self.body(body)
+    }
+
     /// Sends all of it.
     pub(crate) async fn send(&self, address: SocketAddr) -> Answer {
         let mut connection = self.begin(address).await;

@@ -23,13 +23,10 @@ async fn a_todo_with_a_file_goes_all_the_way_and_the_audit_accounts_for_it() {
     let page = person.attach("Write the report", "draft.pdf", &file).await;
     assert!(page.status.is_success(), "{}", page.words());
     person
-        .until(&stack, "the worker has processed the file", |page| {
-            page.attachment("draft.pdf")
-                .is_some_and(|about| about.contains("ready"))
-        })
+        .until_ready(&stack, "Write the report", "draft.pdf")
         .await;
     assert_eq!(
-        person.download("draft.pdf").await,
+        person.download("Write the report", "draft.pdf").await,
         file,
         "the same bytes come back"
     );

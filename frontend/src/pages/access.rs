@@ -248,8 +248,10 @@ mod tests {
 
         let html = rendered(&own, Ok(&own));
 
-        assert_eq!(html.matches("<script").count(), 1);
-        assert!(html.contains("<script src=\"/access.js\" defer></script>"));
+        let scripts = html.matches("<script").count();
+        let ours = "<script type=\"module\" src=\"/assets/";
+        assert_eq!(html.matches(ours).count(), scripts);
+        assert!(html.contains("/access.js\"></script>"), "{html}");
         for inline in ["style=", "onclick", "javascript:"] {
             assert!(!html.contains(inline), "{inline} is in {html}");
         }

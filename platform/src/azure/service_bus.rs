@@ -41,16 +41,20 @@ pub(super) fn connect(
 }
 
 /// Sends to one queue. Each send is a span, and its message carries that span as
-/// the property `traceparent`, so that its receiver continues the trace.
-#[derive(Debug)]
+/// the property `traceparent`, so that its receiver continues the trace. A cheap
+/// handle: clones share the link.
+#[derive(Debug, Clone)]
 pub struct QueueSender {
-    sender: ServiceBusSender,
+    sender: Arc<ServiceBusSender>,
     presented: Presented,
 }
 
 impl QueueSender {
     pub(super) fn new(sender: ServiceBusSender, presented: Presented) -> Self {
-        Self { sender, presented }
+        Self {
+            sender: Arc::new(sender),
+            presented,
+        }
     }
 
     /// Sends a message, as [`ServiceBusSender::send_message`] does.

@@ -221,16 +221,8 @@ impl Keys {
 
     fn known_value(&self, id: &VersionId) -> Option<Lookup> {
         let known = self.known();
-        let list = known.list.as_ref()?;
-        if list.versions.enabled(id) == Some(false) {
-            return Some(Lookup::Disabled);
-        }
-        let value = known.values.get(id)?;
-        Some(
-            value
-                .as_ref()
-                .map_or(Lookup::Unknown, |key| Lookup::Key(Arc::clone(key))),
-        )
+        let value = known.values.get(id)?.as_ref();
+        Some(value.map_or(Lookup::Unknown, |key| Lookup::Key(Arc::clone(key))))
     }
 
     fn listed(&self, age: Duration) -> Option<(Versions, Instant)> {

@@ -304,6 +304,7 @@ async fn a_version_that_is_enabled_again_is_honoured_again() {
     advance(CACHED).await;
 
     assert_eq!(replica.verify(&token).await.expect("good"), claims());
+    assert_eq!(vault.asked().values, 2, "its value was not kept meanwhile");
 }
 
 #[tokio::test(start_paused = true)]

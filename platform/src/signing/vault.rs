@@ -2,7 +2,9 @@
 //! the value of one version.
 
 use azure_security_keyvault_secrets::ResourceExt as _;
-use azure_security_keyvault_secrets::models::{SecretClientGetSecretOptions, SecretProperties};
+use azure_security_keyvault_secrets::models::{
+    Secret, SecretClientGetSecretOptions, SecretProperties,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures::TryStreamExt as _;
@@ -76,17 +78,19 @@ impl Vault for Clients {
                 .await?
                 .into_model()
         };
-        match answer.await.map_err(AzureFailure::key_vault) {
-            Ok(secret) => Ok(secret
-                .value
-                .as_deref()
-                .and_then(Key::read)
-                .map_or(Value::NoKey, Value::Key)),
-            Err(failure) if failure.code.as_deref() == Some("SecretDisabled") => {
-                Ok(Value::Disabled)
-            }
-            Err(failure) => Err(failure),
-        }
+        judged(answer.await.map_err(AzureFailure::key_vault))
+    }
+}
+
+fn judged(answer: Result<Secret, AzureFailure>) -> Result<Value, AzureFailure> {
+    match answer {
+        Ok(secret) => Ok(secret
+            .value
+            .as_deref()
+            .and_then(Key::read)
+            .map_or(Value::NoKey, Value::Key)),
+        Err(failure) if failure.code.as_deref() == Some("SecretDisabled") => Ok(Value::Disabled),
+        Err(failure) => Err(failure),
     }
 }
 
@@ -103,6 +107,10 @@ fn version(listed: &SecretProperties) -> Option<Version> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use azure_core::error::ErrorKind;
+    use azure_core::http::headers::Headers;
+    use azure_core::http::{RawResponse, StatusCode};
+    use serde_json::json;
 
     #[test]
     fn a_key_is_base64_of_32_bytes_or_more() {
@@ -114,9 +122,36 @@ mod tests {
         assert!(Key::read("a pass phrase, and a long one at that, of 50 letters").is_none());
     }
 
+    fn forbidden(inner: &str) -> AzureFailure {
+        let body = json!({ "error": { "code": "Forbidden", "message": "No.",
+            "innererror": { "code": inner } } });
+        AzureFailure::key_vault(azure_core::Error::with_message(
+            ErrorKind::HttpResponse {
+                status: StatusCode::Forbidden,
+                error_code: Some("Forbidden".to_owned()),
+                raw_response: Some(Box::new(RawResponse::from_bytes(
+                    StatusCode::Forbidden,
+                    Headers::new(),
+                    body.to_string(),
+                ))),
+            },
+            "an answer",
+        ))
+    }
+
+    #[test]
+    fn a_disabled_version_is_told_from_a_missing_role() {
+        let disabled = judged(Err(forbidden("SecretDisabled")));
+        let denied = judged(Err(forbidden("ForbiddenByRbac")));
+
+        assert!(matches!(disabled, Ok(Value::Disabled)));
+        let failure = denied.err().expect("a failure");
+        assert_eq!(failure.refusal().as_deref(), Some("403 ForbiddenByRbac"));
+    }
+
     #[test]
     fn a_listed_version_is_read_from_its_id_and_attributes() {
-        let listed: SecretProperties = serde_json::from_value(serde_json::json!({
+        let listed: SecretProperties = serde_json::from_value(json!({
             "id": "https://localvault.vault.azure.net/secrets/session-key/0123456789abcdef0123456789abcdef",
             "attributes": { "enabled": true, "created": 1_800_000_000 },
         }))

@@ -1,179 +1,92 @@
-//! Links to shared lists, made and opened at two pods of the backend.
-
-use std::time::Instant;
+//! Links to a shared list.
 
 use e2e::stack::Stack;
-use local_cloud::control::GrantBody;
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use super::signed::version_of;
-use super::{CACHED, Key, PATIENCE, two_of};
+use super::{
+    Signers, Signing, a_new_version_comes_and_the_old_one_goes,
+    the_newest_version_goes_and_comes_back, the_role_goes_and_comes_back,
+};
 use crate::api::{Answer, Api};
-use crate::person::{start, story};
+use crate::person::Person;
 
-/// The two pods.
-struct Pods<'s> {
-    stack: &'s Stack,
-    apis: [Api; 2],
-}
+struct Links([Api; 2]);
 
-impl<'s> Pods<'s> {
-    async fn of(stack: &'s Stack) -> Self {
-        let apis = [
-            Api::at_pod(stack, "backend-0").await,
-            Api::at_pod(stack, "backend-1").await,
-        ];
-        Self { stack, apis }
+impl Signers for Links {
+    const DEPLOYMENT: &'static str = "backend";
+    const SECRET: &'static str = "share-link-key";
+    const GOOD: &'static str = "200";
+    const WITHDRAWN: &'static str = "410 link_withdrawn";
+    const NO_KEY: &'static str = "503 dependency_unavailable";
+    type Signed = String;
+
+    async fn of(stack: &Stack) -> Self {
+        let one = Api::at_pod(stack, "backend-0").await;
+        let other = Api::at_pod(stack, "backend-1").await;
+        Self([one, other])
     }
 
-    /// A link to the inbox from each pod. Both pods open both at once.
     async fn make(&self) -> [String; 2] {
-        let mut links = Vec::new();
-        for api in &self.apis {
+        let make = async |api: &Api| {
             let request = api.request(Method::POST, "lists/inbox/share-links");
             let made = Answer::to(request.json(&json!({}))).await.expect("made");
             assert_eq!(made.status, 201, "{:?}", made.body);
-            links.push(made.text("link").to_owned());
-        }
-        for link in &links {
-            assert_eq!(self.open(link).await, ["200", "200"], "a link just made");
-        }
-        links.try_into().expect("two links")
+            made.text("link").to_owned()
+        };
+        let Self([one, other]) = self;
+        [make(one).await, make(other).await]
     }
 
-    /// What each pod answers to a link: `200`, or its refusal's code.
-    async fn open(&self, link: &str) -> [String; 2] {
-        let mut answers = Vec::new();
-        for api in &self.apis {
+    async fn answers(&self, link: &String) -> [String; 2] {
+        let answer = async |api: &Api| {
             let request = api
                 .request(Method::GET, "shared")
                 .header("Share-Link", link);
             let answer = Answer::to(request).await.expect("the backend answers");
-            answers.push(match answer.status.as_u16() {
+            match answer.status.as_u16() {
                 200 => "200".to_owned(),
                 status => format!("{status} {}", answer.text("code")),
-            });
-        }
-        answers.try_into().expect("two answers")
-    }
-
-    /// Makes links until both pods sign with this version. Nothing that they make
-    /// on the way is refused, nor is what `old` is.
-    async fn until_they_sign_with(&self, version: &str, old: Option<&str>) -> String {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let links = self.make().await;
-            if let Some(old) = old {
-                assert_eq!(self.open(old).await, ["200", "200"], "the old link");
             }
-            if links.iter().all(|link| version_of(link) == version) {
-                let [link, _] = links;
-                return link;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "nobody signs with {version}\n{}",
-                story(self.stack).await
-            );
-            tokio::time::sleep(CACHED / 20).await;
-        }
-    }
-
-    /// Opens a link until both pods answer this.
-    async fn until(&self, link: &str, expected: &str) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let answers = self.open(link).await;
-            if answers.iter().all(|answer| answer == expected) {
-                return;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "not {expected}: {answers:?}\n{}",
-                story(self.stack).await
-            );
-            tokio::time::sleep(CACHED / 20).await;
-        }
-    }
-
-    /// Opens a link until both pods refuse it. Neither accepts it when it is asked
-    /// after the cache's time.
-    async fn until_withdrawn(&self, link: &str, disabled: Instant) {
-        loop {
-            let asked = disabled.elapsed();
-            let answers = self.open(link).await;
-            if answers == ["410 link_withdrawn", "410 link_withdrawn"] {
-                return;
-            }
-            assert!(
-                asked < CACHED,
-                "{asked:?} after its key was disabled: {answers:?}\n{}",
-                story(self.stack).await
-            );
-            tokio::time::sleep(CACHED / 20).await;
-        }
+        };
+        let Self([one, other]) = self;
+        [answer(one).await, answer(other).await]
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn links_outlive_a_new_key_and_end_with_their_own() {
-    let stack = start(two_of("backend")).await;
-    let key = Key {
-        stack: &stack,
-        secret: "share-link-key",
-    };
-    let pods = Pods::of(&stack).await;
-    let [old, _] = pods.make().await;
+    let signing = Signing::<Links>::start().await;
 
-    let second = key.renew().await;
-    let new = pods.until_they_sign_with(&second, Some(&old)).await;
+    let withdrawn = a_new_version_comes_and_the_old_one_goes(&signing).await;
 
-    let disabled = key.disable(&version_of(&old)).await;
-    pods.until_withdrawn(&old, disabled).await;
-    assert_eq!(pods.open(&new).await, ["200", "200"], "the new link");
-
-    stack.stop(|_| {}).await.expect("everything ends");
+    let page = Person::at(&signing.stack)
+        .open(&format!("/shared/{withdrawn}"))
+        .await;
+    assert_eq!(page.status, StatusCode::GONE, "{}", page.words());
+    assert!(
+        page.words()
+            .contains("Ask whoever shared it for a new link"),
+        "{}",
+        page.words()
+    );
+    signing.stack.stop(|_| {}).await.expect("everything ends");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn when_the_newest_key_is_disabled_the_one_before_signs_again() {
-    let stack = start(two_of("backend")).await;
-    let key = Key {
-        stack: &stack,
-        secret: "share-link-key",
-    };
-    let pods = Pods::of(&stack).await;
-    let [old, _] = pods.make().await;
-    let second = key.renew().await;
-    let new = pods.until_they_sign_with(&second, Some(&old)).await;
+async fn links_are_signed_with_the_key_before_when_the_newest_is_disabled() {
+    let signing = Signing::<Links>::start().await;
 
-    let disabled = key.disable(&second).await;
-    pods.until_withdrawn(&new, disabled).await;
-    let first = version_of(&old);
-    let again = pods.until_they_sign_with(&first, Some(&old)).await;
-    key.enable(&second).await;
-    pods.until_they_sign_with(&second, Some(&again)).await;
+    the_newest_version_goes_and_comes_back(&signing).await;
 
-    assert_eq!(pods.open(&new).await, ["200", "200"], "enabled again");
-    stack.stop(|_| {}).await.expect("everything ends");
+    signing.stack.stop(|_| {}).await.expect("everything ends");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_its_role_the_pod_says_so_and_with_it_goes_on() {
-    let stack = start(two_of("backend")).await;
-    let pods = Pods::of(&stack).await;
-    let [link, _] = pods.make().await;
-    let role = GrantBody {
-        identity: "backend".to_owned(),
-        role: "Key Vault Secrets User".to_owned(),
-        scope: "vault/secrets/share-link-key".to_owned(),
-    };
+async fn links_cannot_be_told_without_the_role_and_are_again_with_it() {
+    let signing = Signing::<Links>::start().await;
 
-    stack.control().revoke(&role).await.expect("revoked");
-    pods.until(&link, "503 dependency_unavailable").await;
-    stack.control().grant(&role).await.expect("granted");
-    pods.until(&link, "200").await;
+    the_role_goes_and_comes_back(&signing).await;
 
-    stack.stop(|_| {}).await.expect("everything ends");
+    signing.stack.stop(|_| {}).await.expect("everything ends");
 }

@@ -317,4 +317,7 @@ fn description(steps: &[Step]) -> String {
 }
 
 #[cfg(test)]
+mod colours;
+
+#[cfg(test)]
 mod tests;

@@ -1,0 +1,100 @@
+//! The Access page, as a workshop uses it: steps with clocks that go on, and a
+//! matrix whose cells open into reasons.
+
+use std::time::{Duration, Instant};
+
+use crate::outline::{Outline, Sought, button, definition, disclosure, region, row};
+use crate::scenario::{Scenario, scenarios};
+use crate::visit::Visit;
+
+/// How long it may take until the probes may run again.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    scenarios![
+        an_allowed_cell_opens_into_the_line_that_grants_it,
+        a_refused_cell_opens_into_the_refusal,
+        its_clocks_go_on,
+        a_button_runs_the_probes_again
+    ]
+}
+
+fn cell(action: &str, outcome: &str) -> Sought {
+    disclosure(outcome).within(row(action))
+}
+
+async fn an_allowed_cell_opens_into_the_line_that_grants_it(visit: &Visit<'_>) {
+    let window = visit.person("Ada").await.opens("/access").await;
+    let action = "get secrets/session-key";
+
+    window
+        .press(&cell(action, "allowed Key Vault Secrets User"))
+        .await;
+
+    let grant = "Key Vault Secrets User at vault/secrets/session-key access.json, line ";
+    let told = definition(grant).within(row(action));
+    let number = window
+        .until(&format!("{told} comes"), |outline| {
+            let words = outline.words_of(outline.only(&told).ok()?);
+            words.strip_prefix(grant)?.parse::<usize>().ok()
+        })
+        .await;
+    let model = std::fs::read_to_string(e2e::default_model()).expect("infra/access.json");
+    let line = model.lines().nth(number - 1).expect("there is this line");
+    for part in [
+        "frontend",
+        "Key Vault Secrets User",
+        "vault/secrets/session-key",
+    ] {
+        assert!(line.contains(part), "line {number} is {line}");
+    }
+}
+
+async fn a_refused_cell_opens_into_the_refusal(visit: &Visit<'_>) {
+    let window = visit.person("Ada").await.opens("/access").await;
+    let action = "get secrets/session-key";
+
+    // The backend's.
+    window.press(&cell(action, "403 ForbiddenByRbac")).await;
+
+    window
+        .sees(&definition("Caller is not authorized").within(row(action)))
+        .await;
+}
+
+async fn its_clocks_go_on(visit: &Visit<'_>) {
+    let window = visit.person("Ada").await.opens("/access").await;
+    let steps = region("Five steps");
+    let told = |outline: &Outline| Some(outline.words_of(outline.only(&steps).ok()?));
+
+    let before = window.until("the steps are there", told).await;
+
+    window
+        .until("a clock goes on", |outline| {
+            told(outline).filter(|now| *now != before)
+        })
+        .await;
+}
+
+async fn a_button_runs_the_probes_again(visit: &Visit<'_>) {
+    let control = visit.stack().control();
+    let window = visit.person("Ada").await.opens("/access").await;
+    let before = control.audit(0).await.expect("the audit").len() as u64;
+    let deadline = Instant::now() + PATIENCE;
+
+    // They run once per five seconds, and may have run a moment ago.
+    loop {
+        window.press(&button("Run the probes again")).await;
+        let since = control.audit(before).await.expect("the audit");
+        let has_run = |pod: &str| {
+            let mut of_pod = since
+                .iter()
+                .filter(|did| did.identity.as_deref() == Some(pod));
+            of_pod.any(|did| did.operation == "GetSecrets")
+        };
+        if has_run("frontend") && has_run("backend") {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{}", window.story().await);
+    }
+}
