@@ -8,6 +8,7 @@
 
 #![cfg(test)]
 
+mod access;
 mod accessibility;
 mod axe;
 mod chromium;
@@ -81,6 +82,7 @@ fn every_scenario() -> Vec<Scenario> {
         sharing::scenarios(),
         conflict::scenarios(),
         upload::scenarios(),
+        access::scenarios(),
         accessibility::scenarios(),
     ]
     .into_iter()
