@@ -23,8 +23,8 @@ pub(crate) use upload::{Stored, UploadFailure, store};
 
 use crate::id::{Id, ListId};
 
-/// Files that come in at the same time. Each holds three blocks of 4 MiB, and what
-/// the client keeps of them on their way: about 20 MiB.
+/// Files that come in at the same time. Each holds three blocks of 2 MiB, and what
+/// the client keeps of them on their way: about 15 MiB.
 const AT_ONCE: usize = 4;
 
 /// What attachments need. A cheap handle.

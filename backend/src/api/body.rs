@@ -119,13 +119,37 @@ fn not_understood(rejection: &JsonRejection) -> ApiError {
     }
 }
 
-/// For members of a patch: `null` is a value, and not the same as no member.
-pub(super) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    T::deserialize(deserializer).map(Some)
+/// A member of a merge patch: `null` is not the same as no member.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Sent<T> {
+    /// It is not there.
+    #[default]
+    Absent,
+    /// It is `null`: what the member names is to be taken away.
+    Null,
+    /// It has this value.
+    Value(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Sent<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Option::deserialize(deserializer)?;
+        Ok(value.map_or(Self::Null, Self::Value))
+    }
+}
+
+impl<T> Sent<T> {
+    /// The value of what cannot be taken away.
+    pub(super) fn or_refuse_null(self, member: &'static str) -> Result<Option<T>, ApiError> {
+        match self {
+            Self::Absent => Ok(None),
+            Self::Null => Err(ApiError::invalid(
+                member,
+                format!("{member} cannot be null"),
+            )),
+            Self::Value(value) => Ok(Some(value)),
+        }
+    }
 }
 
 /// For `map_err`: the member has a value that makes no sense.

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{Blobs, Block, Committed};
 
 /// The size of a block.
-const BLOCK_BYTES: usize = 4 * 1024 * 1024;
+const BLOCK_BYTES: usize = 2 * 1024 * 1024;
 
 /// Blocks on their way at a time, beside the one that is being filled.
 const IN_FLIGHT: usize = 2;
@@ -151,15 +151,15 @@ mod tests {
         let memory = Arc::new(MemoryBlobs::default());
         let blobs: Arc<dyn Blobs> = Arc::<MemoryBlobs>::clone(&memory);
 
-        let stored = store(&blobs, "inbox/a", u64::MAX, &mut body(11, 1_000_000)).await;
+        let stored = store(&blobs, "inbox/a", u64::MAX, &mut body(5, 1_000_000)).await;
 
-        let size_bytes = 11_000_000;
+        let size_bytes = 5_000_000;
         assert_eq!(stored.expect("stored"), Stored::Now { size_bytes });
         let stored = memory.committed("inbox/a").expect("a blob");
         let lengths: Vec<usize> = stored.iter().map(Bytes::len).collect();
         assert_eq!(
             lengths,
-            [BLOCK_BYTES, BLOCK_BYTES, 11_000_000 - 2 * BLOCK_BYTES]
+            [BLOCK_BYTES, BLOCK_BYTES, 5_000_000 - 2 * BLOCK_BYTES]
         );
         assert!(
             memory.most_in_flight() <= IN_FLIGHT,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::form::Form;
 use super::layout::Layout;
-use super::words::moment;
+use super::words;
 use super::{At, Pages, Problem, page};
 use crate::id::ListId;
 use crate::origin::Ours;
@@ -58,7 +58,7 @@ pub(super) async fn share(
         list,
         name: of.name,
         address: format!("{}/shared/{}", origin.ascii_serialization(), link.link),
-        until: moment(link.expires_at),
+        until: words::until(link.expires_at),
     }))
 }
 

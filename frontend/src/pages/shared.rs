@@ -8,7 +8,7 @@ use axum::response::Response;
 use time::OffsetDateTime;
 
 use super::layout::Layout;
-use super::words::{Due, moment};
+use super::words::{self, Due};
 use super::{At, Begin, Pages, Problem, page};
 use crate::backend::Content;
 use crate::id::{Cursor, Link};
@@ -61,6 +61,6 @@ pub(super) async fn show(
         done,
         is_first: after.is_none(),
         next: shared.todos.next,
-        until: moment(shared.expires_at),
+        until: words::until(shared.expires_at),
     }))
 }

@@ -79,6 +79,15 @@ fn day(at: OffsetDateTime) -> String {
     .unwrap_or_default()
 }
 
+/// `23 November 2026, 14:03 UTC`.
+pub(super) fn until(at: OffsetDateTime) -> String {
+    at.to_offset(time::UtcOffset::UTC)
+        .format(format_description!(
+            "[day padding:none] [month repr:long] [year], [hour]:[minute] UTC"
+        ))
+        .unwrap_or_default()
+}
+
 /// `2026-11-23 14:03:22 UTC`.
 pub(super) fn moment(at: OffsetDateTime) -> String {
     at.to_offset(time::UtcOffset::UTC)

@@ -15,7 +15,7 @@ async fn a_list_is_shared_by_a_link_on_the_origin_of_the_page() {
 
     assert_eq!(answer.status, 200);
     answer.says("value=\"http://localhost:8080/shared/a.b-c.d_e\"");
-    answer.says("2026-11-30 10:00:00 UTC");
+    answer.says("30 November 2026, 10:00 UTC");
     assert_eq!(backend.changes()[0].body, json!({ "days": 7 }));
     assert_eq!(
         site.post("/lists/inbox/share", "days=365").await.status,
