@@ -2,10 +2,10 @@
 //! and nothing in it that the operation does not know.
 
 use axum::Json;
-use axum::body::{Bytes, HttpBody as _};
+use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, JsonRejection};
 use axum::extract::{FromRequest, Request};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use platform::error::ApiError;
 use platform::error::kinds::{
@@ -59,7 +59,7 @@ async fn read<T: DeserializeOwned, S: Send + Sync>(
             format!("the body has to be {accepted}"),
         ));
     }
-    if request.body().size_hint().lower() > LONGEST_BODY as u64 {
+    if announced(request.headers()) > Some(LONGEST_BODY) {
         return Err(too_large());
     }
     let bytes = timeout(SLOWEST_BODY, Bytes::from_request(request, state)).await;
@@ -88,6 +88,11 @@ fn media_type(headers: &HeaderMap) -> &str {
         .and_then(|value| value.split(';').next())
         .unwrap_or_default()
         .trim()
+}
+
+/// The length that the body is said to have: what is too long need not come.
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn not_read(rejection: &BytesRejection) -> ApiError {
