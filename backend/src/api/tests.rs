@@ -507,7 +507,9 @@ async fn a_body_that_does_not_arrive_is_not_waited_for() {
     let mut request = post_json("/api/v1/lists", &json!({}));
     *request.body_mut() = Body::from_stream(futures::stream::pending::<Result<Vec<u8>, Error>>());
 
-    refused([(request, 408, "body_too_slow", None)]).await;
+    let refused = refused([(request, 408, "body_too_slow", None)]);
+    let within = tokio::time::timeout(Duration::from_mins(1), refused);
+    within.await.expect("an answer within a minute");
 }
 
 #[tokio::test]
