@@ -9,10 +9,11 @@ use tokio::task::JoinSet;
 use crate::backend::Backend;
 
 /// Asks each dependency until it has answered. Dropping the tasks ends that.
-// Identity frontend, call to backend; then Key Vault Secrets User on secret
-// session-key; then Cosmos DB Built-in Data Reader on container activity; then
-// Storage Blob Data Contributor on container attachments; then Azure Service Bus
-// Data Sender on queue attachment-jobs.
+// Identity frontend, call to backend.
+// Identity frontend, Key Vault Secrets User on secret session-key.
+// Identity frontend, Cosmos DB Built-in Data Reader on container activity.
+// Identity frontend, Storage Blob Data Contributor on container attachments.
+// Identity frontend, Azure Service Bus Data Sender on queue attachment-jobs.
 pub(crate) fn watch(
     readiness: &Readiness,
     (clients, jobs): (&Clients, &QueueSender),

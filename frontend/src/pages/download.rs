@@ -27,8 +27,8 @@ const HARMLESS_TYPES: [&str; 5] = [
 const INERT: &str = "default-src 'none'; sandbox; frame-ancestors 'none'";
 
 /// Gives a file out.
-// Identity frontend, call to backend; then Storage Blob Data Contributor on
-// container attachments.
+// Identity frontend, call to backend.
+// Identity frontend, Storage Blob Data Contributor on container attachments.
 pub(super) async fn download(
     State(pages): State<Pages>,
     At((list, id)): At<(ListId, Id)>,

@@ -54,8 +54,8 @@ struct EntryView {
 }
 
 /// Shows a list and its activity.
-// Identity frontend, call to backend; then Cosmos DB Built-in Data Reader on
-// container activity.
+// Identity frontend, call to backend.
+// Identity frontend, Cosmos DB Built-in Data Reader on container activity.
 pub(super) async fn show(
     State(pages): State<Pages>,
     session: Session,

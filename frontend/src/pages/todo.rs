@@ -55,8 +55,8 @@ struct TodoPage {
 }
 
 /// Shows a todo and its files.
-// Identity frontend, call to backend; then Cosmos DB Built-in Data Reader on
-// container activity.
+// Identity frontend, call to backend.
+// Identity frontend, Cosmos DB Built-in Data Reader on container activity.
 pub(super) async fn show(
     State(pages): State<Pages>,
     session: Session,

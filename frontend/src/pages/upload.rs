@@ -41,9 +41,9 @@ const ABSORBED_BYTES: u64 = 256 * 1024 * 1024;
 const ABSORBING: Duration = Duration::from_secs(10);
 
 /// Takes a file in: first its metadata, then the blob, last the job.
-// Identity frontend, call to backend; then Storage Blob Data Contributor on
-// container attachments; then Azure Service Bus Data Sender on queue
-// attachment-jobs.
+// Identity frontend, call to backend.
+// Identity frontend, Storage Blob Data Contributor on container attachments.
+// Identity frontend, Azure Service Bus Data Sender on queue attachment-jobs.
 pub(super) async fn upload(
     State(pages): State<Pages>,
     session: Session,
