@@ -25,11 +25,13 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::Method;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use platform::access::Probe;
 use platform::caller::{Caller, CallerVerifier};
-use platform::error::{method_not_allowed, no_such_route};
+use platform::error::kinds::METHOD_NOT_ALLOWED;
+use platform::error::{ApiError, no_such_route};
 use platform::signing::SigningKeys;
 use platform::telemetry;
 use utoipa_axum::router::OpenApiRouter;
@@ -90,7 +92,7 @@ pub(crate) fn router(api: Api, verifier: CallerVerifier) -> Router {
 fn served(api: Api) -> Router {
     Router::from(operations())
         .fallback(no_such_route)
-        .method_not_allowed_fallback(method_not_allowed)
+        .method_not_allowed_fallback(not_this_way)
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
         .with_state(api)
 }
@@ -117,6 +119,11 @@ fn operations() -> OpenApiRouter<Api> {
 async fn only_the_caller(caller: Caller, request: Request, next: Next) -> Response {
     tracing::debug!(caller = caller.subject(), pod = caller.pod(), "called");
     next.run(request).await
+}
+
+async fn not_this_way(method: Method) -> ApiError {
+    let detail = format!("this path does not take {method}");
+    ApiError::new(METHOD_NOT_ALLOWED, detail)
 }
 
 #[cfg(test)]

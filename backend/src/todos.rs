@@ -17,7 +17,7 @@ pub(crate) use attachment::{Attachment, Contents, Finding, MOST_ATTACHMENTS, Sta
 pub(crate) use event::{Event, EventId, EventKind};
 pub(crate) use list::{List, ListId};
 pub(crate) use text::{ContentType, DueDate, FileName, Invalid, ListName, Notes, Title};
-pub(crate) use todo::{Deleted, Edit, Todo};
+pub(crate) use todo::{Deleted, Edit, NewDueDate, Todo};
 
 /// The id of a todo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

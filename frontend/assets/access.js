@@ -1,7 +1,5 @@
 // The clocks of the Access page go on. Without this script they stand as the page
 // was made. The words are those of src/pages/access/clock.rs.
-"use strict";
-
 const madeAt = Number(document.querySelector("[data-now]").dataset.now);
 const start = performance.now();
 // By the server's clock, whatever this machine's says.

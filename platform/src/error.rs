@@ -46,7 +46,10 @@ impl Kind {
 
 /// A request that fails. The detail is for the caller; the source is not.
 #[derive(Debug)]
-pub struct ApiError {
+pub struct ApiError(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     kind: Kind,
     detail: String,
     extensions: Map<String, Value>,
@@ -63,13 +66,13 @@ impl ApiError {
             detail.truncate(end);
             detail.push('…');
         }
-        Self {
+        Self(Box::new(Inner {
             kind,
             detail,
             extensions: Map::new(),
             headers: HeaderMap::new(),
             source: None,
-        }
+        }))
     }
 
     /// 404 `not_found`: not there.
@@ -109,14 +112,14 @@ impl ApiError {
     /// With a further member of the problem.
     #[must_use]
     pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
-        self.extensions.insert(member.to_owned(), value.into());
+        self.0.extensions.insert(member.to_owned(), value.into());
         self
     }
 
     /// With a further header of the answer.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.0.headers.insert(name, value);
         self
     }
 
@@ -130,54 +133,55 @@ impl ApiError {
     /// With a cause, for the log.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.0.source = Some(source.into());
         self
     }
 
     /// What went wrong.
     pub fn kind(&self) -> Kind {
-        self.kind
+        self.0.kind
     }
 
     /// The problem as it is sent.
     pub fn problem(&self) -> Problem {
-        let Kind { status, code, .. } = self.kind;
+        let Kind { status, code, .. } = self.0.kind;
         Problem {
             r#type: "about:blank".to_owned(),
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
             status: status.as_u16(),
-            detail: self.detail.clone(),
+            detail: self.0.detail.clone(),
             code: code.to_owned(),
             request_id: RequestId::current().map(|id| id.as_str().to_owned()),
-            extensions: self.extensions.clone(),
+            extensions: self.0.extensions.clone(),
         }
     }
 
     fn log(&self) {
         let cause = self
+            .0
             .source
             .as_ref()
             .map(|source| redact(&error_chain(source.as_ref())).into_owned());
-        let Kind { status, code, .. } = self.kind;
+        let Kind { status, code, .. } = self.0.kind;
         let status_code = status.as_u16();
         if status.is_server_error() {
-            tracing::error!(status = status_code, code, cause, "{}", self.detail);
+            tracing::error!(status = status_code, code, cause, "{}", self.0.detail);
         } else {
-            tracing::info!(status = status_code, code, cause, "{}", self.detail);
+            tracing::info!(status = status_code, code, cause, "{}", self.0.detail);
         }
     }
 }
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Kind { status, code, .. } = self.kind;
-        write!(f, "{} {code}: {}", status.as_u16(), self.detail)
+        let Kind { status, code, .. } = self.0.kind;
+        write!(f, "{} {code}: {}", status.as_u16(), self.0.detail)
     }
 }
 
 impl Error for ApiError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|source| source as _)
+        self.0.source.as_deref().map(|source| source as _)
     }
 }
 
@@ -185,15 +189,15 @@ impl Error for ApiError {
 /// with the code that tells an operator what to check, and nothing else.
 impl From<AzureFailure> for ApiError {
     fn from(failure: AzureFailure) -> Self {
-        let error = Self::unavailable(failure.service, "");
-        let detail = match failure.refusal() {
+        let mut error = Self::unavailable(failure.service, "");
+        error.0.detail = match failure.refusal() {
             Some(refusal) => format!(
                 "{} refused this pod's identity ({refusal}): see infra/access.json",
                 failure.service
             ),
             None => format!("{failure} is not the answer that was expected"),
         };
-        Self { detail, ..error }.caused_by(failure)
+        error.caused_by(failure)
     }
 }
 
@@ -201,14 +205,6 @@ impl From<AzureFailure> for ApiError {
 /// path, which may hold what is nobody's business.
 pub async fn no_such_route() -> ApiError {
     ApiError::new(kinds::NO_SUCH_ROUTE, "there is nothing at this path")
-}
-
-/// What a router answers to a method that a path does not take.
-pub async fn method_not_allowed(method: http::Method) -> ApiError {
-    ApiError::new(
-        kinds::METHOD_NOT_ALLOWED,
-        format!("this path does not take {method}"),
-    )
 }
 
 /// Problem details as of RFC 9457.
@@ -237,14 +233,14 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         self.log();
         let body = serde_json::to_vec(&self.problem()).expect("texts and a number are JSON");
-        let mut response = (self.kind.status, body).into_response();
+        let mut response = (self.0.kind.status, body).into_response();
         let headers = response.headers_mut();
-        headers.extend(self.headers);
+        headers.extend(self.0.headers);
         headers.insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        if self.kind.status == StatusCode::UNAUTHORIZED {
+        if self.0.kind.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response

@@ -2,10 +2,10 @@
 //! and nothing in it that the operation does not know.
 
 use axum::Json;
-use axum::body::{Bytes, HttpBody as _};
+use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, JsonRejection};
 use axum::extract::{FromRequest, Request};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use platform::error::ApiError;
 use platform::error::kinds::{
@@ -59,7 +59,7 @@ async fn read<T: DeserializeOwned, S: Send + Sync>(
             format!("the body has to be {accepted}"),
         ));
     }
-    if request.body().size_hint().lower() > LONGEST_BODY as u64 {
+    if announced(request.headers()) > Some(LONGEST_BODY) {
         return Err(too_large());
     }
     let bytes = timeout(SLOWEST_BODY, Bytes::from_request(request, state)).await;
@@ -90,6 +90,11 @@ fn media_type(headers: &HeaderMap) -> &str {
         .trim()
 }
 
+/// The length that the body is said to have: what is too long need not come.
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 fn not_read(rejection: &BytesRejection) -> ApiError {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         return too_large();
@@ -114,13 +119,37 @@ fn not_understood(rejection: &JsonRejection) -> ApiError {
     }
 }
 
-/// For members of a patch: `null` is a value, and not the same as no member.
-pub(super) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    T::deserialize(deserializer).map(Some)
+/// A member of a merge patch: `null` is not the same as no member.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Sent<T> {
+    /// It is not there.
+    #[default]
+    Absent,
+    /// It is `null`: what the member names is to be taken away.
+    Null,
+    /// It has this value.
+    Value(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Sent<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Option::deserialize(deserializer)?;
+        Ok(value.map_or(Self::Null, Self::Value))
+    }
+}
+
+impl<T> Sent<T> {
+    /// The value of what cannot be taken away.
+    pub(super) fn or_refuse_null(self, member: &'static str) -> Result<Option<T>, ApiError> {
+        match self {
+            Self::Absent => Ok(None),
+            Self::Null => Err(ApiError::invalid(
+                member,
+                format!("{member} cannot be null"),
+            )),
+            Self::Value(value) => Ok(Some(value)),
+        }
+    }
 }
 
 /// For `map_err`: the member has a value that makes no sense.

@@ -13,7 +13,7 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use super::problems::PRECONDITION_REQUIRED;
 use super::texts;
 
-/// `*` or an ETag.
+/// `*` or an `ETag`.
 const PATTERN: &str = r#"^(\*|"[!#-~]*")$"#;
 
 /// Which version a change may be made to.
@@ -21,7 +21,7 @@ const PATTERN: &str = r#"^(\*|"[!#-~]*")$"#;
 pub(super) enum IfMatch {
     /// Whatever there is: `*`.
     Any,
-    /// This ETag.
+    /// This `ETag`.
     Version(String),
 }
 

@@ -6,7 +6,7 @@ use std::io::Error;
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
-use axum::http::{Method, header};
+use axum::http::header;
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use platform::azure::Clients;
 use platform::caller::CallerRules;
@@ -303,144 +303,113 @@ async fn a_path_says_which_methods_it_takes() {
     assert_eq!(problem["detail"], "this path does not take PUT");
 }
 
+/// Bodies at a path, and the member that makes no sense.
+async fn invalid(path: &str, cases: &[(Value, Option<&str>)]) {
+    let requests = cases
+        .iter()
+        .map(|(body, member)| (post_json(path, body), 422, "invalid", *member));
+    refused(requests).await;
+}
+
 #[tokio::test]
 async fn what_makes_no_sense_is_told_before_anything_is_asked_of_azure() {
-    let lists = "/api/v1/lists";
     let todos = "/api/v1/lists/inbox/todos";
     let todo = format!("{todos}/{TODO}");
-    let attachments = format!("{todo}/attachments");
-    let shares = "/api/v1/lists/inbox/share-links";
     let long = |count| "a".repeat(count);
-    let (invalid, broken) = ("invalid", "malformed");
-    let member = Some;
+    let (name, title, days) = (Some("name"), Some("title"), Some("days"));
+    invalid(
+        "/api/v1/lists",
+        &[
+            (json!({ "name": " " }), name),
+            (json!({ "name": long(101) }), name),
+            (json!({ "title": "x" }), None),
+        ],
+    )
+    .await;
+    invalid(
+        todos,
+        &[
+            (json!({}), None),
+            (json!({ "title": "x", "done": true }), None),
+            (json!({ "title": 1 }), None),
+            (json!({ "title": long(201) }), title),
+            (json!({ "title": "x", "notes": long(2001) }), Some("notes")),
+            (
+                json!({ "title": "x", "dueOn": "2026-02-30" }),
+                Some("dueOn"),
+            ),
+        ],
+    )
+    .await;
+    invalid(
+        &format!("{todo}/attachments"),
+        &[
+            (json!({ "name": "../x", "contentType": "a/b" }), name),
+            (
+                json!({ "name": "x", "contentType": "a" }),
+                Some("contentType"),
+            ),
+        ],
+    )
+    .await;
+    invalid(
+        "/api/v1/lists/inbox/share-links",
+        &[
+            (json!({ "days": 0 }), days),
+            (json!({ "days": 31 }), days),
+            (json!({ "days": 1.5 }), days),
+            (json!({ "days": "7" }), None),
+        ],
+    )
+    .await;
     refused([
-        (
-            post_json(lists, &json!({ "name": " " })),
-            422,
-            invalid,
-            member("name"),
-        ),
-        (
-            post_json(lists, &json!({ "name": long(101) })),
-            422,
-            invalid,
-            member("name"),
-        ),
-        (
-            post_json(lists, &json!({ "title": "x" })),
-            422,
-            invalid,
-            None,
-        ),
-        (post_json(todos, &json!({})), 422, invalid, None),
-        (
-            post_json(todos, &json!({ "title": "x", "done": true })),
-            422,
-            invalid,
-            None,
-        ),
-        (post_json(todos, &json!({ "title": 1 })), 422, invalid, None),
-        (
-            post_json(todos, &json!({ "title": long(201) })),
-            422,
-            invalid,
-            member("title"),
-        ),
-        (
-            post_json(todos, &json!({ "title": "x", "notes": long(2001) })),
-            422,
-            invalid,
-            member("notes"),
-        ),
-        (
-            post_json(todos, &json!({ "title": "x", "dueOn": "2026-02-30" })),
-            422,
-            invalid,
-            member("dueOn"),
-        ),
         (
             patch_json(&todo, &json!({ "title": null })),
             422,
-            invalid,
-            None,
+            "invalid",
+            title,
         ),
         (
             patch_json(&todo, &json!({ "title": "\u{0}" })),
             422,
-            invalid,
-            member("title"),
+            "invalid",
+            title,
         ),
         (
-            post_json(
-                &attachments,
-                &json!({ "name": "../x", "contentType": "a/b" }),
-            ),
+            patch_json(&todo, &json!({ "done": null })),
             422,
-            invalid,
-            member("name"),
+            "invalid",
+            Some("done"),
         ),
-        (
-            post_json(&attachments, &json!({ "name": "x", "contentType": "text" })),
-            422,
-            invalid,
-            member("contentType"),
-        ),
-        (
-            post_json(shares, &json!({ "days": 0 })),
-            422,
-            invalid,
-            member("days"),
-        ),
-        (
-            post_json(shares, &json!({ "days": 31 })),
-            422,
-            invalid,
-            member("days"),
-        ),
-        (
-            post_json(shares, &json!({ "days": 1.5 })),
-            422,
-            invalid,
-            member("days"),
-        ),
-        (
-            with(
-                post_json(lists, &json!({ "name": "x" })),
-                "idempotency-key",
-                "a b",
-            ),
-            400,
-            broken,
-            None,
-        ),
-        (
-            with(
-                post_json(lists, &json!({ "name": "x" })),
-                "idempotency-key",
-                &long(65),
-            ),
-            400,
-            broken,
-            None,
-        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_header_is_what_it_should_be() {
+    let (lists, todo) = ("/api/v1/lists", format!("/api/v1/lists/inbox/todos/{TODO}"));
+    let create = |key: &str| {
+        with(
+            post_json(lists, &json!({ "name": "x" })),
+            "idempotency-key",
+            key,
+        )
+    };
+    let delete = empty(Method::DELETE, &todo);
+    let rename = empty(Method::PATCH, "/api/v1/lists/inbox");
+    let (broken, needed) = ("malformed", "precondition_required");
+    refused([
+        (create("a b"), 400, broken, None),
+        (create(""), 400, broken, None),
+        (create(&"a".repeat(65)), 400, broken, None),
         (
             with(empty(Method::DELETE, &todo), "if-match", "7"),
             400,
             broken,
             None,
         ),
-        (
-            empty(Method::DELETE, &todo),
-            428,
-            "precondition_required",
-            None,
-        ),
-        (
-            empty(Method::PATCH, "/api/v1/lists/inbox"),
-            428,
-            "precondition_required",
-            None,
-        ),
+        (delete, 428, needed, None),
+        (rename, 428, needed, None),
         (empty(Method::GET, "/api/v1/shared"), 400, broken, None),
     ])
     .await;

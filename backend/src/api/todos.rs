@@ -11,7 +11,7 @@ use utoipa::openapi::link::{Link, LinkBuilder};
 use uuid::Uuid;
 
 use super::answers::{Changed, Created, Shown, View};
-use super::body::{Body, Patch, invalid, present};
+use super::body::{Body, Patch, Sent, invalid};
 use super::idempotency::{self, IdempotencyKey};
 use super::if_match::IfMatch;
 use super::paging::{AskedPage, PageView};
@@ -20,7 +20,7 @@ use super::problems::{NO_SUCH_LIST, NO_SUCH_TODO, problems};
 use super::{Api, BASE, texts};
 use crate::instant;
 use crate::store::{StoreError, Thing, Versioned};
-use crate::todos::{DueDate, Edit, EventKind, Notes, Outcome, Title, Todo, TodoId};
+use crate::todos::{DueDate, Edit, EventKind, NewDueDate, Notes, Outcome, Title, Todo, TodoId};
 
 /// A todo.
 #[derive(Debug, Serialize, ToSchema)]
@@ -61,18 +61,18 @@ pub(super) struct NewTodo {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct TodoPatch {
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default)]
     #[schema(schema_with = texts::title, required = false)]
-    title: Option<String>,
-    #[serde(default, deserialize_with = "present")]
+    title: Sent<String>,
+    #[serde(default)]
     #[schema(schema_with = texts::notes_or_null, required = false)]
-    notes: Option<Option<String>>,
-    #[serde(default, deserialize_with = "present")]
+    notes: Sent<String>,
+    #[serde(default)]
     #[schema(schema_with = texts::due_date_or_null, required = false)]
-    due_on: Option<Option<String>>,
-    #[serde(default, deserialize_with = "present")]
-    #[schema(nullable = false)]
-    done: Option<bool>,
+    due_on: Sent<String>,
+    #[serde(default)]
+    #[schema(value_type = bool, required = false)]
+    done: Sent<bool>,
 }
 
 problems!(ListMayBeUnknown: NO_SUCH_LIST);
@@ -113,18 +113,23 @@ impl View for TodoView {
 
 impl TodoPatch {
     fn parse(self) -> Result<Edit, ApiError> {
-        let title = self.title.map(|title| Title::parse(&title));
-        let notes = self
-            .notes
-            .map(|notes| notes.map_or(Ok(Notes::default()), |notes| Notes::parse(&notes)));
-        let due_on = self
-            .due_on
-            .map(|day| day.as_deref().map(DueDate::parse).transpose());
+        let title = self.title.or_refuse_null("title")?;
+        let title = title.map(|title| Title::parse(&title));
+        let notes = match self.notes {
+            Sent::Absent => None,
+            Sent::Null => Some(Notes::default()),
+            Sent::Value(notes) => Some(Notes::parse(&notes).map_err(invalid("notes"))?),
+        };
+        let due_on = match self.due_on {
+            Sent::Absent => NewDueDate::Same,
+            Sent::Null => NewDueDate::Never,
+            Sent::Value(day) => NewDueDate::On(DueDate::parse(&day).map_err(invalid("dueOn"))?),
+        };
         Ok(Edit {
             title: title.transpose().map_err(invalid("title"))?,
-            notes: notes.transpose().map_err(invalid("notes"))?,
-            due_on: due_on.transpose().map_err(invalid("dueOn"))?,
-            done: self.done,
+            notes,
+            due_on,
+            done: self.done.or_refuse_null("done")?,
         })
     }
 }
@@ -355,19 +360,16 @@ mod tests {
             patch(json!({ "notes": null, "dueOn": null })),
             Ok(Edit {
                 notes: Some(Notes::default()),
-                due_on: Some(None),
+                due_on: NewDueDate::Never,
                 ..Edit::default()
             })
         );
         for (broken, why) in [
             (
                 json!({ "title": null }),
-                "invalid type: null, expected a string",
+                "422 invalid: title cannot be null",
             ),
-            (
-                json!({ "done": null }),
-                "invalid type: null, expected a boolean",
-            ),
+            (json!({ "done": null }), "422 invalid: done cannot be null"),
             (
                 json!({ "dueOn": "tomorrow" }),
                 "422 invalid: a due date is a day of the calendar, as 2026-11-23",

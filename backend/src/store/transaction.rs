@@ -8,6 +8,7 @@ use azure_core::http::Etag;
 use azure_data_cosmos::models::TransactionalBatchOperationResult;
 use azure_data_cosmos::options::{BatchReplaceOptions, Precondition};
 use azure_data_cosmos::{FeedScope, Query, TransactionalBatch};
+use futures::future::{try_join, try_join3};
 use platform::backoff::Backoff;
 use platform::telemetry::context::current_traceparent;
 use tokio::time::Instant;
@@ -60,8 +61,8 @@ impl Store {
         let id = id.to_string();
         let mut attempts = Attempts::at(list);
         loop {
-            let (counted, before) =
-                tokio::try_join!(self.list(list), self.read::<T>(list.as_str(), &id))?;
+            let both = try_join(self.list(list), self.read::<T>(list.as_str(), &id));
+            let (counted, before) = Box::pin(both).await?;
             let outcome = decide(before.as_ref())?;
             let change = Change { before, outcome };
             match self.commit(counted, change).await? {
@@ -86,11 +87,12 @@ impl Store {
             // First: the transaction holds only if nothing in the list has changed
             // since, neither the todo nor the number of its attachments.
             let counted = self.list(list).await?;
-            let (before, _, others) = tokio::try_join!(
+            let three = try_join3(
                 self.read(list.as_str(), &id),
                 self.todo(list, todo),
                 self.attachments_of(list, todo),
-            )?;
+            );
+            let (before, _, others) = Box::pin(three).await?;
             let outcome = decide(before.as_ref(), others)?;
             let change = Change { before, outcome };
             match self.commit(counted, change).await? {

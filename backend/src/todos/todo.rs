@@ -25,9 +25,20 @@ pub(crate) struct Todo {
 pub(crate) struct Edit {
     pub(crate) title: Option<Title>,
     pub(crate) notes: Option<Notes>,
-    /// `Some(None)` takes the due date away.
-    pub(crate) due_on: Option<Option<DueDate>>,
+    pub(crate) due_on: NewDueDate,
     pub(crate) done: Option<bool>,
+}
+
+/// What is to become of a due date.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum NewDueDate {
+    /// Whatever it is already.
+    #[default]
+    Same,
+    /// There is to be none.
+    Never,
+    /// This one.
+    On(DueDate),
 }
 
 /// The todo is not there any more.
@@ -60,7 +71,11 @@ impl Todo {
         let mut now = self.clone();
         now.title = edit.title.clone().unwrap_or(now.title);
         now.notes = edit.notes.clone().unwrap_or(now.notes);
-        now.due_on = edit.due_on.unwrap_or(now.due_on);
+        now.due_on = match edit.due_on {
+            NewDueDate::Same => now.due_on,
+            NewDueDate::Never => None,
+            NewDueDate::On(day) => Some(day),
+        };
         now.done = edit.done.unwrap_or(now.done);
         if now == self {
             return Ok(Outcome::Unchanged);
@@ -97,8 +112,8 @@ mod tests {
 
     const LATER: OffsetDateTime = datetime!(2026-11-24 08:00 UTC);
 
-    fn title(text: &str) -> Option<Title> {
-        Some(Title::parse(text).expect("a title"))
+    fn title(text: &str) -> Title {
+        Title::parse(text).expect("a title")
     }
 
     #[test]
@@ -112,12 +127,12 @@ mod tests {
             (
                 todo(),
                 Edit {
-                    title: title("Buy oat milk"),
-                    due_on: Some(Some(day)),
+                    title: Some(title("Buy oat milk")),
+                    due_on: NewDueDate::On(day),
                     ..Edit::default()
                 },
                 Todo {
-                    title: title("Buy oat milk").expect("one"),
+                    title: title("Buy oat milk"),
                     due_on: Some(day),
                     ..todo()
                 },
@@ -163,7 +178,7 @@ mod tests {
             ..todo()
         };
         let cleared = Edit {
-            due_on: Some(None),
+            due_on: NewDueDate::Never,
             ..Edit::default()
         };
 

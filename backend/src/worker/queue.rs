@@ -60,7 +60,10 @@ impl<I: Inbox, H: Handler> Consumer<I, H> {
             };
             match received {
                 Ok(messages) => {
-                    check.ready();
+                    if wait.is_zero() {
+                        tracing::info!(check = check.name(), "ready");
+                        check.ready();
+                    }
                     wait = WAIT;
                     backoff.reset();
                     for message in messages {

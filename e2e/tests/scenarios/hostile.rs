@@ -3,6 +3,7 @@
 
 mod api;
 mod pages;
+mod slow;
 mod texts;
 
 use e2e::stack::Stack;

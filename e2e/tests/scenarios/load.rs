@@ -4,6 +4,7 @@
 mod caller;
 mod journal;
 mod random;
+mod visitor;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -12,15 +13,17 @@ use e2e::stack::Stack;
 use tokio::task::JoinSet;
 
 use crate::api::Api;
-use crate::person::start;
+use crate::person::{Browser, start};
 use crate::replicas::two_of_each;
 use caller::Caller;
 pub(crate) use journal::Journal;
 pub(crate) use random::Random;
+use visitor::Visitor;
 
 const LISTS: usize = 50;
-const CALLERS: usize = 8;
-const CHANGES_OF_EACH: usize = 30;
+const CALLERS: usize = 6;
+const VISITORS: usize = 4;
+const CHANGES_OF_EACH: usize = 20;
 
 /// Whether requests may fail because processes are killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,19 +50,20 @@ pub(crate) fn least() -> usize {
     2 * LISTS
 }
 
+impl Shared {
+    fn path(&self) -> String {
+        format!("/lists/{}", self.list)
+    }
+
+    fn path_of_counter(&self) -> String {
+        format!("{}/todos/{}", self.path(), self.counter)
+    }
+}
+
 /// Runs the load to its end.
 pub(crate) async fn run(stack: &Stack, journal: &Journal, faults: Faults, mut random: Random) {
-    let mut backends = Vec::new();
-    for pod in ["backend-0", "backend-1"] {
-        backends.push(Api::at_pod(stack, pod).await);
-    }
-    let callers: Vec<_> = (0..CALLERS)
-        .map(|number| {
-            let name = format!("caller {number}");
-            let backends = backends.clone();
-            Caller::new(name, backends, faults, journal.clone(), random.fork())
-        })
-        .collect();
+    let callers = callers(stack, journal, faults, &mut random).await;
+    let visitors = visitors(stack, journal, faults, &mut random);
     let (callers, lists) = make_lists(callers).await;
     let lists = Arc::new(lists);
     let mut changing = JoinSet::new();
@@ -71,9 +75,52 @@ pub(crate) async fn run(stack: &Stack, journal: &Journal, faults: Faults, mut ra
             }
         });
     }
+    for mut visitor in visitors {
+        let lists = Arc::clone(&lists);
+        changing.spawn(async move {
+            for _ in 0..CHANGES_OF_EACH {
+                visitor.change(&lists).await;
+            }
+        });
+    }
     while let Some(changed) = changing.join_next().await {
         changed.expect("nobody gave up");
     }
+}
+
+async fn callers(
+    stack: &Stack,
+    journal: &Journal,
+    faults: Faults,
+    random: &mut Random,
+) -> Vec<Caller> {
+    let mut backends = Vec::new();
+    for pod in ["backend-0", "backend-1"] {
+        backends.push(Api::at_pod(stack, pod).await);
+    }
+    let callers = (0..CALLERS).map(|number| {
+        let name = format!("caller {number}");
+        Caller::new(
+            name,
+            backends.clone(),
+            faults,
+            journal.clone(),
+            random.fork(),
+        )
+    });
+    callers.collect()
+}
+
+fn visitors(stack: &Stack, journal: &Journal, faults: Faults, random: &mut Random) -> Vec<Visitor> {
+    let [one, other] = ["frontend-0", "frontend-1"]
+        .map(|pod| stack.address(pod).expect("the frontend serves pages"));
+    let visitors = (0..VISITORS).map(|number| {
+        let browser = Browser::at(one);
+        let name = format!("visitor {number}");
+        let browsers = vec![browser.moved_to(other), browser];
+        Visitor::new(name, browsers, faults, journal.clone(), random.fork())
+    });
+    visitors.collect()
 }
 
 async fn make_lists(callers: Vec<Caller>) -> (Vec<Caller>, Vec<Shared>) {

@@ -60,19 +60,19 @@ pub(crate) async fn until_held(stack: &Stack, hold: u64) {
     }
 }
 
-/// Waits until all events of a list have arrived in its activity.
+/// Waits until nothing is left to do for a list: every event is in its activity,
+/// and every attachment was looked at.
 pub(crate) async fn settled(stack: &Stack, list: &str) {
     let records = Records::open(stack).await;
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let (waiting, sequence) = records.outbox(list).await;
-        let arrived = records.activity(list).await.len() as u64;
-        if waiting == 0 && arrived >= sequence {
+        let work = records.work(list).await;
+        if work.is_done() {
             return;
         }
         assert!(
             Instant::now() < deadline,
-            "{list}: {waiting} events wait, {arrived} of {sequence} have arrived\n{}",
+            "{list}: {work:?}\n{}",
             story(stack).await
         );
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -13,6 +13,27 @@ pub(crate) struct Records {
     token: String,
 }
 
+/// How far the work for a list is.
+#[derive(Debug)]
+pub(crate) struct Work {
+    /// How many events it has had.
+    events: Option<u64>,
+    /// How many of them wait in the outbox.
+    unsent: usize,
+    /// How many attachments nobody has looked at.
+    pending: usize,
+    /// How many events are in the activity.
+    recorded: usize,
+}
+
+impl Work {
+    /// Whether nothing is left to do.
+    pub(crate) fn is_done(&self) -> bool {
+        let is_idle = self.unsent == 0 && self.pending == 0;
+        is_idle && self.recorded as u64 >= self.events.unwrap_or_default()
+    }
+}
+
 impl Records {
     pub(crate) async fn open(stack: &Stack) -> Self {
         let scope = "https://cosmos.azure.com/.default";
@@ -29,13 +50,17 @@ impl Records {
         entries
     }
 
-    /// The events of a list that wait in the outbox, and how many events the list
-    /// has had.
-    pub(crate) async fn outbox(&self, list: &str) -> (usize, u64) {
+    /// How far the work for a list is.
+    pub(crate) async fn work(&self, list: &str) -> Work {
         let documents = self.documents("todos", list).await;
         let of_kind = |kind: &'static str| documents.iter().filter(move |d| d["kind"] == kind);
-        let sequence = of_kind("list").find_map(|list| list["sequence"].as_u64());
-        (of_kind("event").count(), sequence.unwrap_or_default())
+        let is_pending = |attachment: &&Value| attachment["status"] == "pending";
+        Work {
+            events: of_kind("list").find_map(|list| list["sequence"].as_u64()),
+            unsent: of_kind("event").count(),
+            pending: of_kind("attachment").filter(is_pending).count(),
+            recorded: self.documents("activity", list).await.len(),
+        }
     }
 
     /// How many documents of a kind a list has.

@@ -1,6 +1,8 @@
 //! A form of one of our pages. Only here are a form's fields to be had, and only
 //! when the form is of the session that sends it.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FormRejection};
 use axum::extract::{FromRequest, FromRequestParts as _, Request};
@@ -9,9 +11,13 @@ use percent_encoding::percent_decode;
 use platform::server::stopped_coming;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
+use tokio::time::timeout;
 
 use super::Problem;
 use crate::session::Session;
+
+/// The time that a form may take to arrive. None of its fields is long.
+const SLOWEST: Duration = Duration::from_secs(10);
 
 /// The fields of a form.
 pub(super) struct Form<T>(pub(super) T);
@@ -36,7 +42,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
         }
         let session = Session::from_request_parts(&mut head, state).await?;
         let body = Request::from_parts(head.clone(), body);
-        let body = Bytes::from_request(body, state).await?;
+        let body = timeout(SLOWEST, Bytes::from_request(body, state)).await;
+        let body = body.map_err(|slow| Problem::too_slow().caused_by(slow))??;
         // A name or value that is no UTF-8 would be stored as something else.
         if percent_decode(&body).decode_utf8().is_err() {
             return Err(Problem::garbled());

@@ -1,10 +1,10 @@
 //! The document: each grant and call with the functions that rely on it.
 
-use std::fmt::Write as _;
+use std::fmt::{Arguments, Write as _};
 
-use super::Model;
 use super::note::{Note, Reliance};
 use super::source::{Function, Source};
+use super::{Call, Model};
 
 const HEAD: &str = "\
 # Access paths
@@ -20,94 +20,109 @@ UPDATE_DOCS=1 cargo test -p e2e --test invariants access_paths
 /// The whole document.
 pub(super) fn markdown(sources: &[Source], model: &Model) -> String {
     let mut text = HEAD.to_owned();
-    let mut identities: Vec<&str> = Vec::new();
-    for grant in &model.grants {
-        if !identities.contains(&grant.identity.as_str()) {
-            identities.push(&grant.identity);
-        }
-    }
-    for identity in identities {
-        write!(text, "\n## `{identity}`\n").expect("a string takes text");
-        for grant in model
-            .grants
-            .iter()
-            .filter(|grant| grant.identity == identity)
-        {
+    for identity in identities(model) {
+        put(&mut text, format_args!("\n## `{identity}`\n"));
+        for grant in model.grants.iter().filter(|g| g.identity == identity) {
             let title = format!("{} on {}", grant.role, resource(&grant.scope));
-            if let Some(spare) = model.spare.iter().find(|spare| spare.is(grant)) {
-                let scope = &grant.scope;
-                write!(
-                    text,
-                    "\n### {title}\n\n`{scope}`\n\nNothing relies on it: {}.\n",
-                    spare.why
-                )
-                .expect("a string takes text");
-                continue;
-            }
-            let relying = |reliance: &Reliance| reliance.grant(identity, model) == Some(grant);
-            section(
+            put(
                 &mut text,
-                &title,
-                &grant.scope,
-                &rows(sources, identity, relying),
+                format_args!("\n### {title}\n\n`{}`\n\n", grant.scope),
             );
+            match model.spare.iter().find(|spare| spare.is(grant)) {
+                Some(spare) => put(
+                    &mut text,
+                    format_args!("Nothing relies on it: {}.\n", spare.why),
+                ),
+                None => table(
+                    &mut text,
+                    "What it does",
+                    relying(sources, identity, |reliance| {
+                        reliance.grant(identity, model) == Some(grant)
+                    }),
+                ),
+            }
         }
         for call in model.calls.iter().filter(|call| call.from == identity) {
-            let title = format!("Call to `{}`, by Kubernetes' trust", call.to);
-            let audience = format!("audience {}", call.audience);
-            let relying = |reliance: &Reliance| reliance.call(identity, model) == Some(call);
-            section(
+            let Call { to, audience, .. } = call;
+            put(
                 &mut text,
-                &title,
-                &audience,
-                &rows(sources, identity, relying),
+                format_args!(
+                    "\n### Call to `{to}`, by Kubernetes' trust\n\nA token of the pod's service account, \
+                 for the audience `{audience}`.\n\n"
+                ),
+            );
+            table(
+                &mut text,
+                "What it does",
+                relying(sources, identity, |reliance| {
+                    reliance.call(identity, model) == Some(call)
+                }),
             );
         }
     }
-    text.push_str("\n## Without an identity\n\n| Function | File | Why |\n|---|---|---|\n");
-    for (source, function) in functions(sources) {
-        for note in &function.notes {
-            if let Note::Needs { none } = note {
-                let (name, file) = (function.full_name(), &source.file);
-                writeln!(text, "| `{name}` | `{file}` | {none}. |").expect("a string takes text");
-            }
-        }
-    }
+    text.push_str("\n## Without an identity\n\n");
+    table(&mut text, "Why", without(sources));
     text
 }
 
-fn section(text: &mut String, title: &str, scope: &str, rows: &str) {
-    write!(
+/// A row of a table: file, function, words about it.
+type Row<'a> = (&'a Source, &'a Function, &'a str);
+
+fn table<'a>(text: &mut String, about: &str, rows: impl Iterator<Item = Row<'a>>) {
+    put(
         text,
-        "\n### {title}\n\n`{scope}`\n\n| Function | File | What it does |\n|---|---|---|\n{rows}"
-    )
-    .expect("a string takes text");
+        format_args!("| Function | File | {about} |\n|---|---|---|\n"),
+    );
+    for (source, function, words) in rows {
+        let (name, file) = (function.full_name(), &source.file);
+        put(text, format_args!("| `{name}` | `{file}` | {words} |\n"));
+    }
 }
 
-fn rows(sources: &[Source], identity: &str, relying: impl Fn(&Reliance) -> bool) -> String {
-    let mut rows = String::new();
-    for (source, function) in functions(sources) {
-        let relies = function.notes.iter().any(|note| match note {
+/// The functions in which an identity relies on something, and what they do.
+fn relying<'a>(
+    sources: &'a [Source],
+    identity: &'a str,
+    is_it: impl Fn(&Reliance) -> bool + 'a,
+) -> impl Iterator<Item = Row<'a>> {
+    let relying = functions(sources).filter(move |(_, function)| {
+        function.notes.iter().any(|note| match note {
             Note::Relies { identities, on } => {
-                identities.iter().any(|own| own == identity) && relying(on)
+                identities.iter().any(|own| own == identity) && is_it(on)
             }
             Note::Needs { .. } => false,
-        });
-        if relies {
-            let (name, file, does) = (function.full_name(), &source.file, &function.does);
-            writeln!(rows, "| `{name}` | `{file}` | {does} |").expect("a string takes text");
-        }
-    }
-    rows
+        })
+    });
+    relying.map(|(source, function)| (source, function, function.does.as_str()))
+}
+
+/// The functions that rely on nothing, and why.
+fn without(sources: &[Source]) -> impl Iterator<Item = Row<'_>> {
+    functions(sources).flat_map(|(source, function)| {
+        let notes = function.notes.iter();
+        notes.filter_map(move |note| match note {
+            Note::Needs { none } => Some((source, function, none.as_str())),
+            Note::Relies { .. } => None,
+        })
+    })
 }
 
 fn functions(sources: &[Source]) -> impl Iterator<Item = (&Source, &Function)> {
     sources.iter().flat_map(|source| {
-        source
-            .functions
-            .iter()
-            .map(move |function| (source, function))
+        let functions = source.functions.iter();
+        functions.map(move |function| (source, function))
     })
+}
+
+/// The identities in the order of their grants.
+fn identities(model: &Model) -> Vec<&str> {
+    let mut identities: Vec<_> = model.grants.iter().map(|g| g.identity.as_str()).collect();
+    identities.dedup();
+    identities
+}
+
+fn put(text: &mut String, more: Arguments<'_>) {
+    text.write_fmt(more).expect("a string takes text");
 }
 
 /// A scope in words: `bus/queues/todo-events` is the queue `todo-events` of
@@ -148,7 +163,7 @@ mod tests {
         for part in [
             "## `worker`\n\n### Receiver on Service Bus queue `jobs`\n\n`bus/queues/jobs`\n",
             "| `take` | `backend/src/a.rs` | Takes a job. |\n",
-            "## Without an identity\n\n| Function | File | Why |\n|---|---|---|\n| `wait` | `backend/src/a.rs` | it waits. |\n",
+            "## Without an identity\n\n| Function | File | Why |\n|---|---|---|\n| `wait` | `backend/src/a.rs` | it waits |\n",
         ] {
             assert!(document.contains(part), "{document}");
         }

@@ -57,13 +57,14 @@ impl Note {
 
 impl Reliance {
     fn parse(said: &str) -> Result<Self, String> {
-        if let Some(to) = said.strip_prefix("call to ") {
+        let is_name = |text: &&str| !text.contains(' ');
+        if let Some(to) = said.strip_prefix("call to ").filter(is_name) {
             return Ok(Self::Call { to: to.to_owned() });
         }
         let role = said.split_once(" on ").and_then(|(role, scope)| {
             let (kind, name) = scope.split_once(' ')?;
             let (_, below) = KINDS.into_iter().find(|(known, _)| *known == kind)?;
-            (!name.contains(' ')).then(|| Self::Role {
+            is_name(&name).then(|| Self::Role {
                 role: role.to_owned(),
                 place: format!("{below}/{name}"),
             })
@@ -137,6 +138,7 @@ mod tests {
                 "is neither",
             ),
             ("Identity worker, Reader.", "is neither"),
+            ("Identity worker, call to a and b.", "is neither"),
         ] {
             let refusal = Note::parse(line).expect_err(line);
             assert!(refusal.contains(why), "{refusal}");

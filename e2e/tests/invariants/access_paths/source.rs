@@ -252,14 +252,25 @@ fn balanced(text: &str) -> &str {
 }
 
 fn first_sentence(doc: &[String]) -> String {
-    let paragraph: Vec<_> = doc.iter().take_while(|line| !line.is_empty()).collect();
-    let text = paragraph.iter().map(|line| line.as_str());
-    let text = text.collect::<Vec<_>>().join(" ").replace("[`", "`");
-    let text = text.replace("`]", "`");
+    let paragraph = doc.iter().take_while(|line| !line.is_empty());
+    let lines: Vec<_> = paragraph.map(String::as_str).collect();
+    let text = without_links(&lines.join(" "));
     match text.split_once(". ") {
         Some((first, _)) => format!("{first}."),
         None => text,
     }
+}
+
+/// Links to items, as rustdoc knows them, say only what they say.
+fn without_links(text: &str) -> String {
+    let mut parts = text.split("`]");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let target = part.strip_prefix('(').and_then(|part| part.split_once(')'));
+        plain.push('`');
+        plain.push_str(target.map_or(part, |(_, rest)| rest));
+    }
+    plain.replace("[`", "`")
 }
 
 #[cfg(test)]
@@ -267,7 +278,7 @@ mod tests {
     use super::*;
 
     const CODE: &str = r#"
-/// Adds a todo, as [`Api`] says. Then more.
+/// Adds a todo, as [`Api`] and [`it`](Self::it) say. Then more.
 ///
 /// Not this.
 // Identity backend, Reader on container
@@ -331,7 +342,7 @@ mod tests {
         assert_eq!(source.problems, Vec::<String>::new());
         assert_eq!(source.test_modules, ["testing"]);
         let add = &source.functions[0];
-        assert_eq!(add.does, "Adds a todo, as `Api` says.");
+        assert_eq!(add.does, "Adds a todo, as `Api` and `it` say.");
         let lines = [
             "Identity backend, Reader on container todos.",
             "Identity backend, Sender on queue events.",

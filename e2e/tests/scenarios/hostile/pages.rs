@@ -79,7 +79,7 @@ impl Scene {
     }
 }
 
-fn sent_by(browser: &Browser, form: &Form, frontend: SocketAddr) -> Request {
+pub(super) fn sent_by(browser: &Browser, form: &Form, frontend: SocketAddr) -> Request {
     let body = form_urlencoded::Serializer::new(String::new())
         .extend_pairs(&form.fields)
         .finish();
@@ -120,7 +120,7 @@ fn file(name: &str, content: &[u8]) -> (String, Vec<u8>) {
 
 /// Whether an answer is a page with a heading, that leads on, and that neither
 /// runs nor loads anything of others.
-fn says_what_to_do(answer: &Answer) -> bool {
+pub(super) fn says_what_to_do(answer: &Answer) -> bool {
     let html = scraper::Html::parse_document(&answer.body);
     let has = |css: &str| {
         let selector = scraper::Selector::parse(css).expect("a selector");

@@ -15,11 +15,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Someone at the API.
 pub(crate) struct Caller {
-    pub(crate) name: String,
-    pub(crate) backends: Vec<Api>,
-    pub(crate) faults: Faults,
-    pub(crate) journal: Journal,
-    pub(crate) random: Random,
+    name: String,
+    backends: Vec<Api>,
+    faults: Faults,
+    journal: Journal,
+    random: Random,
     /// What they made so far: list, todo, title.
     made: Vec<(String, String, String)>,
     /// For titles and keys that nobody else has.
