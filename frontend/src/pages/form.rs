@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use tokio::time::timeout;
 
-use super::Problem;
+use super::{FORM_BYTES, Problem};
 use crate::session::Session;
 
 /// The time that a form may take to arrive. None of its fields is long.
@@ -39,6 +39,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
         let (mut head, body) = request.into_parts();
         if !is_form(&head.headers) {
             return Err(Problem::no_form());
+        }
+        if content_length(&head.headers) > Some(FORM_BYTES as u64) {
+            return Err(Problem::form_too_large());
         }
         let session = Session::from_request_parts(&mut head, state).await?;
         let body = Request::from_parts(head.clone(), body);
@@ -67,6 +70,16 @@ fn is_form(headers: &HeaderMap) -> bool {
             .trim()
             .eq_ignore_ascii_case("application/x-www-form-urlencoded")
     })
+}
+
+/// The length that a body is said to have: what is too long need not come.
+pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
 }
 
 impl From<BytesRejection> for Problem {

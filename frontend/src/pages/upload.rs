@@ -20,6 +20,7 @@ use platform::telemetry::{error_chain, redact};
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::form::content_length;
 use super::{At, Notice, Pages, Problem, path_of_todo, see};
 use crate::attachments::{self, FileName, Job, Stored, UploadFailure, blob_name};
 use crate::backend::{IdempotencyKey, Status};
@@ -207,13 +208,4 @@ async fn absorb(allowance: &Allowance, mut form: Multipart) {
     if timeout(ABSORBING, reading).await.is_err() {
         tracing::debug!("a body that is refused is still coming: not read on");
     }
-}
-
-fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers
-        .get(header::CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()
 }

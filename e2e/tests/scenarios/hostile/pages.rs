@@ -262,6 +262,11 @@ async fn a_request_that_makes_no_sense_gets_a_page_that_says_so() {
         413,
     );
     refused(
+        "a form too long that never comes",
+        form().header("content-length", "99999999999"),
+        413,
+    );
+    refused(
         "a form too long that does not say so",
         form().chunked(body(&long).as_bytes()),
         413,
