@@ -25,7 +25,7 @@ use crate::id::{Id, ListId};
 
 /// Files that come in at the same time. Each holds three blocks of 2 MiB, and what
 /// the client keeps of them on their way: about 15 MiB.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 
 /// What attachments need. A cheap handle.
 #[derive(Clone)]

@@ -1,15 +1,11 @@
 //! A file up: a stream, of which this pod holds a few blocks, never the whole.
 //!
 //! The fields of the form come before the file, so that a form that is not ours
-//! is refused before any of the file is looked at. A body that is refused is read
-//! on for a while: a browser shows an answer only when it could send what it had
-//! to send.
+//! is refused before any of the file is looked at.
 
 mod body;
 
-use std::time::Duration;
-
-use axum::extract::multipart::{Field, MultipartError, MultipartRejection};
+use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{FromRequest as _, Multipart, Request, State};
 use axum::response::Redirect;
 use bytes::Bytes;
@@ -17,16 +13,15 @@ use futures::{Stream, stream};
 use http::{HeaderMap, header};
 use platform::server::stopped_coming;
 use platform::telemetry::{error_chain, redact};
-use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::form::content_length;
 use super::{At, Notice, Pages, Problem, path_of_todo, see};
-use crate::attachments::{self, FileName, Job, Stored, UploadFailure, blob_name};
-use crate::backend::{IdempotencyKey, Status};
+use crate::attachments::{self, Attachments, FileName, Job, Stored, UploadFailure, blob_name};
+use crate::backend::{Attachment, IdempotencyKey, Status};
 use crate::id::{Id, ListId};
 use crate::session::Session;
-use body::Allowance;
+use body::Incoming;
 
 /// What stands around the file in a form is small.
 const AROUND_BYTES: u64 = 64 * 1024;
@@ -36,10 +31,6 @@ const FIELD_BYTES: usize = 256;
 
 /// The longest media type.
 const TYPE_LENGTH: usize = 127;
-
-/// How much is read of a body that is refused, and how long that may take.
-const ABSORBED_BYTES: u64 = 256 * 1024 * 1024;
-const ABSORBING: Duration = Duration::from_secs(10);
 
 /// Takes a file in: first its metadata, then the blob, last the job.
 // Identity frontend, call to backend.
@@ -51,20 +42,16 @@ pub(super) async fn upload(
     At((list, todo)): At<(ListId, Id)>,
     request: Request,
 ) -> Result<Redirect, Problem> {
-    let announced = content_length(request.headers());
-    let (request, allowance) = body::measured(request);
-    let mut form = Multipart::from_request(request, &())
-        .await
-        .map_err(|rejection: MultipartRejection| Problem::no_form().caused_by(rejection))?;
+    let (request, incoming) = Incoming::of(request);
     let upload = Upload {
         pages: &pages,
         session: &session,
         list: &list,
         todo: &todo,
-        allowance: &allowance,
+        incoming: &incoming,
     };
-    let notice = upload.take_in(announced, &mut form).await;
-    absorb(&allowance, form).await;
+    let notice = upload.take_in(request).await;
+    incoming.absorb().await;
     Ok(see(&path_of_todo(&list, &todo), notice?))
 }
 
@@ -74,47 +61,38 @@ struct Upload<'a> {
     session: &'a Session,
     list: &'a ListId,
     todo: &'a Id,
-    allowance: &'a Allowance,
+    incoming: &'a Incoming,
 }
 
 impl Upload<'_> {
     /// Takes the file of a form in, and says what there is to say about it.
-    async fn take_in(
-        &self,
-        announced: Option<u64>,
-        form: &mut Multipart,
-    ) -> Result<Option<Notice>, Problem> {
-        let attachments = &self.pages.attachments;
-        let limit_bytes = attachments.limit_bytes;
-        let _place = attachments.place().ok_or_else(Problem::busy)?;
-        let (key, file) = self.fields(form).await?;
+    async fn take_in(&self, request: Request) -> Result<Option<Notice>, Problem> {
+        let Attachments {
+            blobs,
+            jobs,
+            limit_bytes,
+            ..
+        } = &self.pages.attachments;
+        let announced = content_length(request.headers());
+        let _place = self.pages.attachments.place().ok_or_else(Problem::busy)?;
+        let form = Multipart::from_request(request, &()).await;
+        let mut form = form.map_err(|rejection| Problem::no_form().caused_by(rejection))?;
+        let (key, file) = self.fields(&mut form).await?;
         if announced > Some(limit_bytes + AROUND_BYTES) {
-            return Err(Problem::file_too_large(limit_bytes));
+            return Err(Problem::file_too_large(*limit_bytes));
         }
-        let name = FileName::sanitised(file.file_name().unwrap_or_default());
-        let content_type = file.content_type().filter(|said| said.len() <= TYPE_LENGTH);
-        let content_type = content_type
-            .unwrap_or("application/octet-stream")
-            .to_owned();
-        let key = IdempotencyKey::new(key, &[name.as_str(), &content_type]);
 
-        let attachment = self
-            .pages
-            .backend
-            .attach(self.list, self.todo, name.as_str(), &content_type, &key)
-            .await?;
+        let attachment = self.announce(key, &file).await?;
         if attachment.status != Status::Pending {
             return Ok(Some(Notice::AlreadyAttached));
         }
         let blob = blob_name(self.list, &attachment.id);
-        // The file is measured as it is stored.
-        self.allowance.grant(u64::MAX);
-        let stored =
-            attachments::store(&attachments.blobs, &blob, limit_bytes, &mut parts(file)).await?;
+        self.incoming.allow_all();
+        let stored = attachments::store(blobs, &blob, *limit_bytes, &mut parts(file)).await?;
         tracing::info!(attachment.id = %attachment.id, ?stored, "file stored");
 
-        let job = attachments.jobs.send(Job::new(self.list, &attachment.id));
-        match (job.await, stored) {
+        let sent = jobs.send(Job::new(self.list, &attachment.id)).await;
+        match (sent, stored) {
             (Ok(()), Stored::Now { .. }) => Ok(None),
             (Ok(()), Stored::Before) => Ok(Some(Notice::AlreadyAttached)),
             // The file is there and pending, so the worker's sweep will find it:
@@ -125,6 +103,20 @@ impl Upload<'_> {
                 Ok(Some(Notice::ProcessingDelayed))
             }
         }
+    }
+
+    /// Announces a file under a name and a type that are sound.
+    async fn announce(&self, key: Uuid, file: &Field<'_>) -> Result<Attachment, Problem> {
+        let name = FileName::sanitised(file.file_name().unwrap_or_default());
+        let content_type = file.content_type().filter(|said| said.len() <= TYPE_LENGTH);
+        let content_type = content_type.unwrap_or("application/octet-stream");
+        let key = IdempotencyKey::new(key, &[name.as_str(), content_type]);
+        let announced = self
+            .pages
+            .backend
+            .attach(self.list, self.todo, name.as_str(), content_type, &key)
+            .await?;
+        Ok(announced)
     }
 
     /// Reads the fields before the file, up to the file.
@@ -198,14 +190,5 @@ impl From<UploadFailure<MultipartError>> for Problem {
             UploadFailure::Body(error) => broken(error),
             UploadFailure::Blobs(failure) => failure.into(),
         }
-    }
-}
-
-/// Reads what is left of a form and throws it away, within bounds.
-async fn absorb(allowance: &Allowance, mut form: Multipart) {
-    allowance.grant(ABSORBED_BYTES);
-    let reading = async { while let Ok(Some(_)) = form.next_field().await {} };
-    if timeout(ABSORBING, reading).await.is_err() {
-        tracing::debug!("a body that is refused is still coming: not read on");
     }
 }

@@ -1,9 +1,15 @@
 //! A file on its way up.
 
+use std::convert::Infallible;
+use std::time::Duration;
+
 use axum::body::Body;
 use bytes::Bytes;
+use futures::{StreamExt as _, stream};
 use http::header;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tower::ServiceExt as _;
 
 use super::{FILE, at_todo, attachment, inbox, one_todo, todo};
 use crate::testing::{FakeBackend, Site, blob_failure, multipart};
@@ -202,8 +208,8 @@ async fn a_form_that_breaks_off_stores_nothing() {
 async fn a_form_that_never_comes_to_its_file_is_not_held() {
     let site = Site::with(&announcing("pending")).await;
     let _session = site.token().await;
-    let noise = vec![Ok::<_, std::convert::Infallible>(Bytes::from(vec![b'x'; 1024 * 1024])); 8];
-    let body = Body::from_stream(futures::stream::iter(noise));
+    let noise = vec![Ok::<_, Infallible>(Bytes::from(vec![b'x'; 1024 * 1024])); 8];
+    let body = Body::from_stream(stream::iter(noise));
 
     let answer = site.send(multipart(&upload(), body)).await;
 
@@ -264,6 +270,42 @@ async fn a_name_that_is_no_text_is_refused() {
     assert_eq!(answer.status, 400);
     answer.says("This is not text");
     assert_eq!(backend.changes(), []);
+}
+
+#[tokio::test]
+async fn no_more_files_come_in_than_there_is_room_for() {
+    let backend = announcing("pending");
+    let site = Site::with(&backend).await;
+    let token = site.token().await;
+    let cookie = site.take_cookie().expect("a cookie");
+    let head = format!(
+        "--b\r\nContent-Disposition: form-data; name=\"csrf\"\r\n\r\n{token}\r\n--b\r\n\
+         Content-Disposition: form-data; name=\"key\"\r\n\r\n{FILE}\r\n--b\r\n{TEXT}\r\n\r\nx"
+    );
+    let standing_still = || {
+        let head = stream::iter([Ok::<_, Infallible>(head.clone())]);
+        let body = Body::from_stream(head.chain(stream::pending()));
+        let mut request = multipart(&upload(), body);
+        let headers = request.headers_mut();
+        headers.insert(header::HOST, "localhost".parse().expect("a host"));
+        headers.insert(header::COOKIE, cookie.parse().expect("a cookie"));
+        site.router.clone().oneshot(request)
+    };
+    let mut taken = JoinSet::new();
+    while backend.changes().len() < 8 {
+        if taken.len() < 8 {
+            taken.spawn(standing_still());
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+
+    let mut request = multipart(&upload(), head.clone().into());
+    let headers = request.headers_mut();
+    headers.insert(header::COOKIE, cookie.parse().expect("a cookie"));
+    let answer = site.send(request).await;
+
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "3"));
+    answer.says("Too many files at this moment");
 }
 
 #[tokio::test]

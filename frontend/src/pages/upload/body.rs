@@ -7,14 +7,15 @@
 //! held until the file begins: that is little, or it is no form of ours.
 
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
 use axum::extract::Request;
 use bytes::Bytes;
 use futures::Stream;
+use tokio::time::timeout;
 
 /// A piece: what is there, and no more than this.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -22,59 +23,75 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// The form up to its file, with the pieces that are read ahead.
 const HEAD_BYTES: u64 = 1024 * 1024;
 
-/// How much of a body may still come. A cheap handle.
-#[derive(Debug, Clone)]
-pub(super) struct Allowance(Arc<AtomicU64>);
+/// How much is read of what nobody wants, and how long that may take.
+const ABSORBED_BYTES: u64 = 256 * 1024 * 1024;
+const ABSORBING: Duration = Duration::from_secs(10);
+
+/// A body on its way. A cheap handle: who reads the form has another.
+#[derive(Clone)]
+pub(super) struct Incoming(Arc<Mutex<Inner>>);
+
+struct Inner {
+    body: BodyDataStream,
+    /// What came and was not given yet.
+    rest: Bytes,
+    /// How much may still be given.
+    allowed: u64,
+    /// Whether the last thing was a piece.
+    has_given: bool,
+}
 
 /// More than is allowed.
 #[derive(Debug, thiserror::Error)]
 #[error("more than is read of such a form")]
 struct TooMuch;
 
-/// A request whose body may be a form up to its file.
-pub(super) fn measured(request: Request) -> (Request, Allowance) {
-    let allowance = Allowance(Arc::new(AtomicU64::new(HEAD_BYTES)));
-    let request = request.map(|body| {
-        Body::from_stream(Pieces {
+impl Incoming {
+    /// The body of a request, and the request with what may be read of it: the
+    /// form up to its file.
+    pub(super) fn of(request: Request) -> (Request, Self) {
+        let (head, body) = request.into_parts();
+        let incoming = Self(Arc::new(Mutex::new(Inner {
             body: body.into_data_stream(),
             rest: Bytes::new(),
-            allowance: allowance.clone(),
+            allowed: HEAD_BYTES,
             has_given: false,
-        })
-    });
-    (request, allowance)
-}
-
-impl Allowance {
-    /// From now on so much may come.
-    pub(super) fn grant(&self, bytes: u64) {
-        self.0.store(bytes, Ordering::Relaxed);
+        })));
+        let body = Body::from_stream(incoming.clone());
+        (Request::from_parts(head, body), incoming)
     }
 
-    fn take(&self, bytes: u64) -> Result<(), TooMuch> {
-        let left = self.0.load(Ordering::Relaxed);
-        self.grant(left.checked_sub(bytes).ok_or(TooMuch)?);
-        Ok(())
+    /// From now on all of it may be read: the file has begun, and whoever takes
+    /// it measures it.
+    pub(super) fn allow_all(&self) {
+        self.with(|inner| inner.allowed = u64::MAX);
     }
-}
 
-struct Pieces {
-    body: BodyDataStream,
-    /// What came and was not given yet.
-    rest: Bytes,
-    allowance: Allowance,
-    /// Whether the last thing was a piece.
-    has_given: bool,
-}
-
-impl Stream for Pieces {
-    type Item = Result<Bytes, axum::BoxError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if std::mem::take(&mut self.has_given) {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+    /// Reads on what nobody wants, within bounds: a browser shows an answer only
+    /// when it could send what it had to send.
+    pub(super) async fn absorb(self) {
+        self.with(|inner| inner.allowed = ABSORBED_BYTES);
+        let end =
+            std::future::poll_fn(|cx| match ready!(self.with(|inner| inner.poll_piece(cx))) {
+                Some(Ok(_)) => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                Some(Err(_)) | None => Poll::Ready(()),
+            });
+        if timeout(ABSORBING, end).await.is_err() {
+            tracing::debug!("a body that nobody wants is still coming: not read on");
         }
+    }
+
+    /// Held for one poll, never across an await.
+    fn with<T>(&self, look: impl FnOnce(&mut Inner) -> T) -> T {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Inner {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, axum::BoxError>>> {
         while self.rest.is_empty() {
             match ready!(Pin::new(&mut self.body).poll_next(cx)) {
                 Some(Ok(came)) => self.rest = came,
@@ -82,24 +99,45 @@ impl Stream for Pieces {
                 None => return Poll::Ready(None),
             }
         }
-        self.has_given = true;
-        let length = self.rest.len().min(PIECE_BYTES);
-        let piece = self.rest.split_to(length);
-        let allowed = self.allowance.take(length as u64);
-        Poll::Ready(Some(allowed.map(|()| piece).map_err(Into::into)))
+        let piece = self.rest.split_to(self.rest.len().min(PIECE_BYTES));
+        let Some(allowed) = self.allowed.checked_sub(piece.len() as u64) else {
+            return Poll::Ready(Some(Err(TooMuch.into())));
+        };
+        self.allowed = allowed;
+        Poll::Ready(Some(Ok(piece)))
+    }
+}
+
+impl Stream for Incoming {
+    type Item = Result<Bytes, axum::BoxError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.with(|inner| {
+            if std::mem::take(&mut inner.has_given) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let piece = ready!(inner.poll_piece(cx));
+            inner.has_given = true;
+            Poll::Ready(piece)
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures::StreamExt as _;
+    use futures::{StreamExt as _, stream};
+    use std::convert::Infallible;
+
+    fn incoming(bytes: usize) -> (BodyDataStream, Incoming) {
+        let (request, incoming) = Incoming::of(Request::new(Body::from(vec![7; bytes])));
+        (request.into_body().into_data_stream(), incoming)
+    }
 
     #[tokio::test]
     async fn a_body_comes_in_small_pieces_with_nothing_in_between() {
-        let body = Body::from(vec![7; 150 * 1024]);
-        let (request, _) = measured(Request::new(body));
-        let mut body = request.into_body().into_data_stream();
+        let (mut body, _) = incoming(150 * 1024);
 
         let mut lengths = Vec::new();
         let mut pauses = 0;
@@ -120,16 +158,28 @@ mod tests {
 
     #[tokio::test]
     async fn no_more_comes_than_is_allowed() {
-        let (request, allowance) = measured(Request::new(Body::from(vec![7; 2 * 1024 * 1024])));
-        let mut body = request.into_body().into_data_stream();
-
+        let (mut body, incoming) = incoming(3 * 1024 * 1024);
         for _ in 0..16 {
             assert!(body.next().await.expect("a piece").is_ok());
         }
-        allowance.grant(64 * 1024);
-        assert!(body.next().await.expect("a piece").is_ok());
 
         let error = body.next().await.expect("an end").expect_err("too much");
         assert_eq!(error.to_string(), "more than is read of such a form");
+
+        incoming.allow_all();
+        assert!(body.next().await.expect("a piece").is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_wants_is_read_to_its_end_or_for_a_while() {
+        let (mut body, whole) = incoming(3 * 1024 * 1024);
+        whole.absorb().await;
+        assert!(body.next().await.is_none());
+
+        let endless = stream::pending::<Result<Bytes, Infallible>>();
+        let (_, endless) = Incoming::of(Request::new(Body::from_stream(endless)));
+        let begin = tokio::time::Instant::now();
+        endless.absorb().await;
+        assert_eq!(begin.elapsed(), ABSORBING);
     }
 }
