@@ -35,6 +35,13 @@ impl From<&List> for ListEntry {
     }
 }
 
+impl ListEntry {
+    /// Whether it is to take the place of what the catalogue shows.
+    fn supersedes(&self, shown: Option<&Self>) -> bool {
+        shown.is_none_or(|shown| shown.revision < self.revision)
+    }
+}
+
 impl Store {
     /// Writes what the catalogue shows of a list, unless it shows a higher
     /// revision already. It may be repeated, and in any order.
@@ -52,10 +59,7 @@ impl Store {
     async fn try_to_record(&self, entry: &ListEntry) -> Result<bool, StoreError> {
         let id = entry.id.as_str();
         let before = self.read::<ListEntry>(CATALOGUE, id).await?;
-        if before
-            .as_ref()
-            .is_some_and(|b| b.value.revision >= entry.revision)
-        {
+        if !entry.supersedes(before.as_ref().map(|before| &before.value)) {
             return Ok(true);
         }
         let container = self.container().await?;
@@ -97,5 +101,24 @@ impl Store {
             Err(error) => return Err(StoreError::during("make the inbox")(error)),
         }
         self.record_in_catalogue(&inbox).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::todos::tests::list;
+
+    #[test]
+    fn whoever_comes_late_leaves_what_the_catalogue_shows() {
+        let entry = |revision| ListEntry {
+            revision,
+            ..ListEntry::from(&list())
+        };
+
+        assert!(entry(1).supersedes(None));
+        assert!(entry(2).supersedes(Some(&entry(1))));
+        assert!(!entry(2).supersedes(Some(&entry(2))));
+        assert!(!entry(2).supersedes(Some(&entry(3))));
     }
 }

@@ -286,8 +286,8 @@ async fn a_link_shows_one_list_until_its_key_is_withdrawn() {
     );
 
     let mut forged = link.to_owned();
-    let last = forged.pop().expect("a signature");
-    forged.push(if last == 'A' { 'Q' } else { 'A' });
+    let end = forged.pop().expect("a signature");
+    forged.push(if end == 'A' { 'Q' } else { 'A' });
     for nothing in ["x", "a.b.c", &forged] {
         shared(nothing, "").await.refused(404, "no_such_link");
     }
@@ -349,8 +349,8 @@ async fn a_todo_has_twenty_attachments_and_no_more_also_at_the_same_time() {
     assert_eq!(all.len(), 21);
     let of_todo = |todo: &Answer| format!("{attachments}?todo={}", todo.text("id"));
     let pending = caller.get(&of_todo(&other)).await.items();
-    assert_eq!(pending, [others.body.clone()]);
     assert_eq!(others.text("status"), "pending");
+    assert_eq!(pending, [others.body]);
     let page = caller.get(&format!("{}&limit=15", of_todo(&todo))).await;
     let rest = format!("{}&after={}", of_todo(&todo), page.text("next"));
     assert_eq!(

@@ -12,7 +12,7 @@ use axum::extract::{Query, State};
 use axum::response::sse::{Event, KeepAlive};
 use axum::response::{IntoResponse, Response, Sse};
 use futures::{StreamExt as _, stream};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use serde::Deserialize;
 
 use super::{At, Pages, Problem};
@@ -40,9 +40,10 @@ pub(super) struct Begin {
 pub(super) async fn watch(
     State(pages): State<Pages>,
     At(list): At<ListId>,
-    Query(begin): Query<Begin>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let Query(begin) = Query::<Begin>::try_from_uri(&uri).unwrap_or_default();
     let last_event = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
     let seen = match last_event.or(begin.after.as_deref()).map(str::parse) {
         Some(Ok(seen)) => seen,

@@ -28,7 +28,7 @@ impl Look {
     pub(crate) const DESKTOP: Self = Self {
         name: "light",
         suffix: "",
-        width: 1180,
+        width: 1280,
         height: 760,
         is_phone: false,
         scheme: "light",
@@ -89,10 +89,7 @@ impl Window {
 
     /// A picture of what was last seen, for a failure.
     pub(super) async fn last_picture(&self) -> Result<PathBuf> {
-        let file = format!(
-            "{}.png",
-            self.name().replace(|c: char| !c.is_alphanumeric(), "-")
-        );
+        let file = format!("{}.png", self.page.target_id().inner());
         let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(file);
         self.picture(&file).await?;
         Ok(file)

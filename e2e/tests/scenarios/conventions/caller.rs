@@ -69,7 +69,7 @@ impl Answer {
             .unwrap_or_else(|| panic!("no {name} in {self:?}"))
     }
 
-    /// The ETag, which body and header agree about.
+    /// The `ETag`, which body and header agree about.
     pub(super) fn version(&self) -> String {
         assert_eq!(self.etag(), self.text("etag"), "{self:?}");
         self.etag().to_owned()

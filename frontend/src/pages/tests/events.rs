@@ -107,7 +107,11 @@ async fn without_a_place_a_stream_begins_now() {
         site.feed.add(entry(place, "todo.added", "x"));
     }
 
-    for path in ["/lists/inbox/events", "/lists/inbox/events?after=nonsense"] {
+    for path in [
+        "/lists/inbox/events",
+        "/lists/inbox/events?after=nonsense",
+        "/lists/inbox/events?after=1&after=2",
+    ] {
         let mut stream = Stream::open(&site, path, None).await;
         assert!(
             stream
