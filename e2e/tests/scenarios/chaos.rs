@@ -34,7 +34,7 @@ async fn kill_all(stack: &Stack, journal: &Journal, mut random: Random) {
     let count = kills.iter().map(Vec::len).sum::<usize>();
     let mut acknowledged = journal.acknowledged();
     for turn in 1..=count {
-        let due = turn * load::least() / (count + 1);
+        let due = turn * load::CHANGES / (count + 1);
         let reached = acknowledged.wait_for(|count| *count >= due).await;
         drop(reached.expect("the journal is kept"));
         let (victim, before) = random.take_from_one_of(&mut kills);

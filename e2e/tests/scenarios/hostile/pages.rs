@@ -146,7 +146,7 @@ async fn a_form_that_is_not_of_this_session_changes_nothing() {
         .to_owned();
     let mut refusals = Vec::new();
     for page in scene.pages().await {
-        for form in page.forms() {
+        for form in page.forms().iter().map(Form::filled) {
             let own = form.value("csrf").to_owned();
             let mut refused = |how: &str, request: Request| {
                 refusals.push((format!("{} {how}", form.action), request, 403));

@@ -141,12 +141,10 @@ impl Caller {
         let create = |request: RequestBuilder| request.header("idempotency-key", &key).json(body);
         let made = self.insist(Method::POST, path, create).await;
         assert_eq!(made.status, StatusCode::CREATED, "{:?}", made.body);
-        let again = self.insist(Method::POST, path, create).await;
-        assert_eq!(
-            again.text("id"),
-            made.text("id"),
-            "the same key is the same thing"
-        );
+        if self.random.below(4) == 0 {
+            let again = self.insist(Method::POST, path, create).await;
+            assert_eq!(again.text("id"), made.text("id"), "the key is the same");
+        }
         made.text("id").to_owned()
     }
 

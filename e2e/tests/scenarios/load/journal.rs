@@ -46,6 +46,11 @@ impl Journal {
         self.count.subscribe()
     }
 
+    /// Nothing more is done: whoever waits for more need not.
+    pub(crate) fn close(&self) {
+        self.count.send_replace(usize::MAX);
+    }
+
     fn deeds(&self) -> Vec<Deed> {
         self.deeds.lock().expect("no panic").clone()
     }
