@@ -75,10 +75,27 @@ impl Probe {
         if let Some(retry_after) = too_soon(*running, begin) {
             return Err(TooSoon { retry_after });
         }
+        Ok(self.run_at(begin, &mut running).await)
+    }
+
+    /// What the last run found. Before there is one, tries everything, or waits
+    /// for whoever is trying.
+    pub async fn last_or_first(&self) -> AccessReport {
+        if let Some(report) = self.last() {
+            return report;
+        }
+        let mut running = self.0.running.lock().await;
+        match self.last() {
+            Some(report) => report,
+            None => self.run_at(Instant::now(), &mut running).await,
+        }
+    }
+
+    async fn run_at(&self, begin: Instant, running: &mut Option<Instant>) -> AccessReport {
         *running = Some(begin);
         let report = self.attempt_all(begin).await;
         *self.last_slot() = Some(report.clone());
-        Ok(report)
+        report
     }
 
     /// What the last run found, if there was one.

@@ -9,7 +9,7 @@ mod steps;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{Redirect, Response};
-use platform::access::{AccessReport, Probe};
+use platform::access::AccessReport;
 use platform::telemetry::{error_chain, redact};
 use time::OffsetDateTime;
 
@@ -62,8 +62,7 @@ pub(super) async fn show(
     Noticed(notice): Noticed,
 ) -> Result<Response, Problem> {
     let access = pages.access.ok_or_else(Problem::not_found)?;
-    let (own, backend) = tokio::join!(own_report(&access.probe), backend_report(&pages.backend));
-    let own = own.ok_or_else(Problem::being_probed)?;
+    let (own, backend) = tokio::join!(access.probe.last_or_first(), backend_report(&pages.backend));
     let model = model(&access).await;
     let view = AccessPage::new(
         session,
@@ -91,14 +90,6 @@ pub(super) async fn run(
     }
     let notice = own.err().map(|_too_soon| Notice::ProbedJustNow);
     Ok(see("/access", notice))
-}
-
-/// The last report, or the first. `None` while the first is being made.
-async fn own_report(probe: &Probe) -> Option<AccessReport> {
-    match probe.last() {
-        Some(report) => Some(report),
-        None => probe.run().await.ok(),
-    }
 }
 
 async fn backend_report(backend: &Backend) -> Result<AccessReport, String> {

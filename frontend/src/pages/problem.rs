@@ -213,15 +213,6 @@ impl Problem {
         .advice("The page works without live updates: reload it to see what is new.")
     }
 
-    /// 503: the first access report is being made.
-    pub(super) fn being_probed() -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "The access probe is running",
-        )
-        .advice("Reload in a few seconds.")
-    }
-
     /// 503: there is no key to tell sessions by.
     pub(crate) fn without_keys(source: SigningError) -> Self {
         Self::new(

@@ -291,10 +291,10 @@ async fn no_more_files_come_in_than_there_is_room_for() {
         headers.insert(header::COOKIE, cookie.parse().expect("a cookie"));
         site.router.clone().oneshot(request)
     };
-    let mut taken = JoinSet::new();
+    let mut uploads = JoinSet::new();
     while backend.changes().len() < 8 {
-        if taken.len() < 8 {
-            taken.spawn(standing_still());
+        if uploads.len() < 8 {
+            uploads.spawn(standing_still());
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
