@@ -112,9 +112,10 @@ impl Form {
     /// With something in each field that a person has to fill.
     pub(crate) fn filled(&self) -> Self {
         let mut filled = self.clone();
-        let empty = filled.fields.iter_mut().filter(|(name, value)| {
-            value.is_empty() && ["name", "title"].contains(&name.as_str())
-        });
+        let empty = filled
+            .fields
+            .iter_mut()
+            .filter(|(name, value)| value.is_empty() && ["name", "title"].contains(&name.as_str()));
         for (_, value) in empty {
             "Stored".clone_into(value);
         }
