@@ -4,7 +4,8 @@ use e2e::stack::{Options, Stack};
 use reqwest::{Method, StatusCode};
 
 use crate::api::token_of;
-use crate::person::{Person, start};
+use crate::person::Person;
+use crate::stage::start;
 
 /// What anybody gets who asks for something on a port of a pod.
 async fn status(url: &str, method: Method, token: Option<&str>) -> StatusCode {

@@ -5,7 +5,7 @@ use local_cloud::{EXCHANGE_AUDIENCE, TokenRequest};
 use serde_json::Value;
 
 use crate::api::token_of;
-use crate::person::start;
+use crate::stage::start;
 
 async fn call(stack: &Stack, token: Option<&str>) -> (u16, String) {
     let address = stack.address("backend").expect("the backend serves");

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::api::Api;
 use crate::load::{self, Faults, Journal, Random};
-use crate::person::start;
 use crate::replicas::{two_of_each, until_restarted};
+use crate::stage::start;
 
 /// How often every process is killed.
 const TIMES: u32 = 2;

@@ -12,7 +12,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::api::{Answer, Api};
-use crate::person::start;
+use crate::stage::start;
 use caller::answer;
 
 async fn stop(stack: Stack) {

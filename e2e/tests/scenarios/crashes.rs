@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use e2e::stack::{Options, Stack};
 
-use crate::person::{Person, hold, start, until_held};
+use crate::person::Person;
+use crate::stage::{hold, start, until_held};
 
 /// A message's lock lasts 30 seconds.
 const PAST_THE_LOCK: Duration = Duration::from_secs(31);

@@ -8,7 +8,8 @@ use e2e::stack::{Options, Stack};
 use local_cloud::control::GrantBody;
 use platform::access::AccessReport;
 
-use crate::person::{Person, start, story};
+use crate::person::Person;
+use crate::stage::{start, story};
 
 fn grant(identity: &str, role: &str, scope: &str) -> GrantBody {
     GrantBody {

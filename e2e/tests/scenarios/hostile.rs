@@ -3,8 +3,11 @@
 
 mod api;
 mod pages;
+mod scene;
+mod sessions;
 mod slow;
 mod texts;
+mod uploads;
 
 use e2e::stack::Stack;
 use serde_json::Value;

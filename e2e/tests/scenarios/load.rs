@@ -13,8 +13,9 @@ use e2e::stack::Stack;
 use tokio::task::JoinSet;
 
 use crate::api::Api;
-use crate::person::{Browser, start};
+use crate::person::Browser;
 use crate::replicas::two_of_each;
+use crate::stage::start;
 use caller::Caller;
 pub(crate) use journal::Journal;
 pub(crate) use random::Random;

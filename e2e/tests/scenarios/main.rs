@@ -18,6 +18,7 @@ mod raw;
 mod records;
 mod replicas;
 mod rotation;
+mod stage;
 mod story;
 mod telemetry;
 mod up;

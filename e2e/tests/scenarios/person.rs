@@ -6,95 +6,14 @@ mod page;
 
 use std::time::{Duration, Instant};
 
-use e2e::stack::{Options, Stack};
-use local_cloud::holds::{Matcher, State};
+use e2e::stack::Stack;
 
-use crate::records::Records;
+use crate::stage::story;
 pub(crate) use browser::Browser;
 pub(crate) use page::{Form, Page};
 
 /// How long a person waits for something to happen.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Starts the workload for one scenario.
-pub(crate) async fn start(options: Options) -> Stack {
-    e2e::use_executable(env!("CARGO_BIN_EXE_e2e"));
-    platform::pod::install_crypto_provider();
-    Stack::start(options, |_| {})
-        .await
-        .expect("the workload starts")
-}
-
-/// Arms a hold on the local cloud.
-pub(crate) async fn hold(stack: &Stack, identity: &str, operation: &str, scope: &str) -> u64 {
-    let matcher = Matcher {
-        identity: Some(identity.to_owned()),
-        operation: Some(operation.to_owned()),
-        scope: Some(scope.to_owned()),
-    };
-    stack
-        .control()
-        .hold(&matcher)
-        .await
-        .expect("the hold is armed")
-}
-
-/// Waits until a hold has something in hand.
-pub(crate) async fn until_held(stack: &Stack, hold: u64) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let state = stack
-            .control()
-            .hold_state(hold)
-            .await
-            .expect("the hold is known");
-        if state == State::Holding {
-            return;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "nothing is held: {state:?}\n{}",
-            story(stack).await
-        );
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-/// Waits until nothing is left to do for a list: every event is in its activity,
-/// and every attachment was looked at.
-pub(crate) async fn settled(stack: &Stack, list: &str) {
-    let records = Records::open(stack).await;
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let work = records.work(list).await;
-        if work.is_done() {
-            return;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "{list}: {work:?}\n{}",
-            story(stack).await
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// The audit trail, for a failure's story.
-pub(crate) async fn story(stack: &Stack) -> String {
-    let records = stack.control().audit(0).await.unwrap_or_default();
-    let lines = records.iter().rev().take(40).rev().map(|record| {
-        let identity = record.identity.as_deref().unwrap_or("-");
-        let (by, operation, scope) = (&record.by, &record.operation, &record.scope);
-        format!(
-            "  {} {identity}: {by} {operation} at {scope}: {:?}, {}",
-            record.at, record.decision, record.why
-        )
-    });
-    format!(
-        "the end of the audit:\n{}",
-        lines.collect::<Vec<_>>().join("\n")
-    )
-}
 
 /// The list that everybody starts with.
 pub(crate) const INBOX: &str = "/lists/inbox";

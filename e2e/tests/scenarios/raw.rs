@@ -84,7 +84,7 @@ impl Request {
 
     /// With its body in pieces, and its length not said.
     #[must_use]
-    pub(crate) fn as_chunks(self) -> Self {
+    pub(crate) fn in_chunks(self) -> Self {
         let body = self.body.clone();
         self.chunked(&body)
     }
@@ -156,7 +156,7 @@ impl Answer {
 async fn read(mut connection: impl AsyncRead + Unpin) -> Answer {
     let mut bytes = Vec::new();
     let reading = tokio::time::timeout(PATIENCE, async {
-        let mut buffer = [0; 16 * 1024];
+        let mut buffer = vec![0; 16 * 1024];
         // A reset after an answer is an end like another.
         while let Ok(count @ 1..) = connection.read(&mut buffer).await {
             bytes.extend_from_slice(&buffer[..count]);

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use e2e::stack::{Options, Stack};
 
-use crate::person::{Person, start};
+use crate::person::Person;
+use crate::stage::start;
 
 /// Two pods of each Deployment.
 pub(crate) fn two_of_each() -> Options {

@@ -15,7 +15,7 @@ use e2e::stack::{Options, Stack};
 use local_cloud::control::GrantBody;
 use serde_json::Value;
 
-use crate::person::{start, story};
+use crate::stage::{start, story};
 
 /// How long a pod believes what Key Vault said, in these scenarios; 60 in
 /// `k8s/base`.

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use e2e::stack::{Options, Stack};
 use local_cloud::audit::{Decision, Record};
 
-use crate::person::{Person, start, story};
+use crate::person::Person;
+use crate::stage::{start, story};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_todo_with_a_file_goes_all_the_way_and_the_audit_accounts_for_it() {

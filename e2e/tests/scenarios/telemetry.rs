@@ -11,7 +11,8 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use platform::telemetry::metrics::{self, Kind, Metric};
 use serde_json::Value;
 
-use crate::person::{Person, start, story};
+use crate::person::Person;
+use crate::stage::{start, story};
 use collector::{Collector, Told};
 
 const PODS: [&str; 3] = ["frontend", "backend", "worker"];

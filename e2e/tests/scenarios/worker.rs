@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::api::{Answer, Api};
 use crate::outsider::Outsider;
-use crate::person::{hold, until_held};
+use crate::stage::{hold, until_held};
 use at_work::{AtWork, EVENTS, JOBS, queue_with};
 
 const ACTIVITY: &str = "cosmos/databases/todolist/containers/activity";

@@ -7,11 +7,32 @@ use serde_json::{Value, json};
 
 use super::stored;
 use crate::api::{Api, token_of};
-use crate::person::{settled, start};
 use crate::raw::Request;
+use crate::stage::{settled, start};
 
 /// What is sent, and how it is refused: its status and its code.
-type Refusal = (&'static str, Request, u16, &'static str);
+#[derive(Clone)]
+struct Refusal {
+    what: &'static str,
+    request: Request,
+    status: u16,
+    code: &'static str,
+}
+
+/// Requests that are refused in one way.
+fn refused<const N: usize>(
+    status: u16,
+    code: &'static str,
+    requests: [(&'static str, Request); N],
+) -> Vec<Refusal> {
+    let refusal = |(what, request)| Refusal {
+        what,
+        request,
+        status,
+        code,
+    };
+    requests.into_iter().map(refusal).collect()
+}
 
 fn post(path: &str, body: &Value) -> Request {
     Request::new("POST", path)
@@ -28,159 +49,125 @@ fn patch(path: &str, body: &Value) -> Request {
 
 /// Bodies that are too long, cannot be read, or are of another kind.
 fn bodies(todos: &str) -> Vec<Refusal> {
-    let good = json!({ "title": "Stored" });
+    let good = post(todos, &json!({ "title": "Stored" }));
     let long = format!(
         "{{\"title\": \"a\", \"notes\": \"{}\"}}",
         "a".repeat(64 * 1024)
     );
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
-    let bytes = |body: &[u8]| post(todos, &good).body(body);
-    vec![
-        (
-            "a body too long",
-            bytes(long.as_bytes()),
+    let bytes = |body: &[u8]| good.clone().body(body);
+    let typed = |media_type: &str| good.clone().header("content-type", media_type);
+    let endless = good.clone().header("content-length", "99999999999");
+    [
+        refused(
             413,
             "body_too_large",
+            [
+                ("too long", bytes(long.as_bytes())),
+                (
+                    "too long, and does not say so",
+                    good.clone().chunked(long.as_bytes()),
+                ),
+                ("says that it is too long, and never comes", endless),
+            ],
         ),
-        (
-            "a body that says so and never comes",
-            post(todos, &good).header("content-length", "99999999999"),
-            413,
-            "body_too_large",
-        ),
-        (
-            "a body too long that does not say so",
-            post(todos, &good).chunked(long.as_bytes()),
-            413,
-            "body_too_large",
-        ),
-        (
-            "bad UTF-8",
-            bytes(b"{\"title\": \"\xff\xfe\"}"),
+        refused(
             400,
             "malformed",
+            [
+                ("bad UTF-8", bytes(b"{\"title\": \"\xff\xfe\"}")),
+                ("half a surrogate", bytes(br#"{"title": "\ud800"}"#)),
+                ("no JSON", bytes(b"title=Stored")),
+                ("nothing", bytes(b"")),
+                ("half a body", bytes(b"{\"title\": \"Sto")),
+                ("two bodies", bytes(br#"{"title": "a"} {"title": "b"}"#)),
+                (
+                    "compressed",
+                    bytes(b"\x1f\x8b\x08\x00").header("content-encoding", "gzip"),
+                ),
+            ],
         ),
-        (
-            "half a surrogate",
-            bytes(br#"{"title": "\ud800"}"#),
-            400,
-            "malformed",
-        ),
-        ("no JSON", bytes(b"title=Stored"), 400, "malformed"),
-        ("no body", bytes(b""), 400, "malformed"),
-        ("half a body", bytes(b"{\"title\": \"Sto"), 400, "malformed"),
-        (
-            "two bodies",
-            bytes(br#"{"title": "a"} {"title": "b"}"#),
-            400,
-            "malformed",
-        ),
-        ("JSON without end", bytes(deep.as_bytes()), 422, "invalid"),
-        (
-            "a list of what the members are",
-            bytes(br#"["Stored"]"#),
+        refused(
             422,
             "invalid",
+            [
+                ("without end", bytes(deep.as_bytes())),
+                ("a list of what the members are", bytes(br#"["Stored"]"#)),
+                ("a member twice", bytes(br#"{"title": "a", "title": "b"}"#)),
+            ],
         ),
-        (
-            "a member twice",
-            bytes(br#"{"title": "a", "title": "b"}"#),
-            422,
-            "invalid",
-        ),
-        (
-            "a form",
-            post(todos, &good).header("content-type", "application/x-www-form-urlencoded"),
+        refused(
             415,
             "unsupported_media_type",
-        ),
-        (
-            "text, as a form of another site can send it",
-            post(todos, &good).header("content-type", "text/plain"),
-            415,
-            "unsupported_media_type",
-        ),
-        (
-            "no content type",
-            post(todos, &good).without("content-type"),
-            415,
-            "unsupported_media_type",
-        ),
-        (
-            "a compressed body",
-            bytes(b"\x1f\x8b\x08\x00").header("content-encoding", "gzip"),
-            400,
-            "malformed",
+            [
+                ("a form", typed("application/x-www-form-urlencoded")),
+                (
+                    "text, as a form of another site can send it",
+                    typed("text/plain"),
+                ),
+                ("of no kind", good.clone().without("content-type")),
+            ],
         ),
     ]
+    .concat()
 }
 
 /// Texts and values that make no sense.
-fn members(todos: &str, todo: &str, list: &str) -> Vec<Refusal> {
+fn members(list: &str, todos: &str, todo: &str) -> Vec<Refusal> {
     let title = |title: &str| post(todos, &json!({ "title": title }));
     let with = |member: &str, value: Value| post(todos, &json!({ "title": "a", member: value }));
-    let links = format!("{list}/share-links");
-    let files = format!("{todo}/attachments");
+    let edit = |edit: Value| patch(todo, &edit);
+    let name = |name: &str| post("/api/v1/lists", &json!({ "name": name }));
+    let link = |days: i32| post(&format!("{list}/share-links"), &json!({ "days": days }));
     let file = |name: &str, content_type: &str| {
-        post(
-            &files,
-            &json!({ "name": name, "contentType": content_type }),
-        )
+        let file = json!({ "name": name, "contentType": content_type });
+        post(&format!("{todo}/attachments"), &file)
     };
-    let invalid = |what, request| (what, request, 422, "invalid");
-    vec![
-        invalid("an empty title", title(" \t ")),
-        invalid("a title too long", title(&"ä".repeat(201))),
-        invalid("a title with a line break", title("a\r\nSet-Cookie: b=c")),
-        invalid("a title with a null byte", title("a\0b")),
-        invalid("a title of a number", with("title", json!(7))),
-        invalid("notes too long", with("notes", json!("a".repeat(2001)))),
-        invalid("notes with an escape", with("notes", json!("\u{1b}[2J"))),
-        invalid("a day that never was", with("dueOn", json!("2026-02-30"))),
-        invalid(
-            "a day with more behind it",
-            with("dueOn", json!("2026-02-03T00:00Z")),
-        ),
-        invalid("a member that is not ours", with("done", json!(true))),
-        invalid("another's id", with("id", json!("inbox"))),
-        invalid(
-            "an edit of what is not",
-            patch(todo, &json!({ "listId": "inbox" })),
-        ),
-        invalid(
-            "an edit that takes the title away",
-            patch(todo, &json!({ "title": null })),
-        ),
-        invalid("an edit that is no object", patch(todo, &json!([]))),
-        invalid(
-            "a list without a name",
-            post("/api/v1/lists", &json!({ "name": "" })),
-        ),
-        invalid(
-            "a name too long",
-            post("/api/v1/lists", &json!({ "name": "a".repeat(101) })),
-        ),
-        invalid(
-            "a name with a line break",
-            patch(list, &json!({ "name": "a\nb" })),
-        ),
-        invalid("a link for no day", post(&links, &json!({ "days": 0 }))),
-        invalid("a link for ever", post(&links, &json!({ "days": 31 }))),
-        invalid(
-            "a link for less than nothing",
-            post(&links, &json!({ "days": -1 })),
-        ),
-        invalid("a file without a name", file("", "text/plain")),
-        invalid(
-            "a file name with a header in it",
-            file("a\r\nX: y", "text/plain"),
-        ),
-        invalid(
-            "a content type with a header in it",
-            file("a", "text/plain\r\nX: y"),
-        ),
-        invalid("a content type that is none", file("a", "not a media type")),
-    ]
+    refused(
+        422,
+        "invalid",
+        [
+            ("an empty title", title(" \t ")),
+            ("a title too long", title(&"ä".repeat(201))),
+            ("a title with a line break", title("a\r\nSet-Cookie: b=c")),
+            ("a title with a null byte", title("a\0b")),
+            ("a title of a number", with("title", json!(7))),
+            ("notes too long", with("notes", json!("a".repeat(2001)))),
+            ("notes with an escape", with("notes", json!("\u{1b}[2J"))),
+            ("a day that never was", with("dueOn", json!("2026-02-30"))),
+            (
+                "a day with more behind it",
+                with("dueOn", json!("2026-02-03T00:00Z")),
+            ),
+            ("a member that is not ours", with("done", json!(true))),
+            ("another's id", with("id", json!("inbox"))),
+            ("an edit of what is not", edit(json!({ "listId": "inbox" }))),
+            (
+                "an edit that takes the title away",
+                edit(json!({ "title": null })),
+            ),
+            ("an edit that is no object", edit(json!([]))),
+            ("a list without a name", name("")),
+            ("a name too long", name(&"a".repeat(101))),
+            (
+                "a name with a line break",
+                patch(list, &json!({ "name": "a\nb" })),
+            ),
+            ("a link for no day", link(0)),
+            ("a link for ever", link(31)),
+            ("a link for less than nothing", link(-1)),
+            ("a file without a name", file("", "text/plain")),
+            (
+                "a file name with a header in it",
+                file("a\r\nX: y", "text/plain"),
+            ),
+            (
+                "a content type with a header in it",
+                file("a", "text/plain\r\nX: y"),
+            ),
+            ("a content type that is none", file("a", "not a media type")),
+        ],
+    )
 }
 
 /// Paths that lead elsewhere, methods that are not there.
@@ -188,187 +175,127 @@ fn paths(list: &str, todo: &str) -> Vec<Refusal> {
     let get = |path: &str| Request::new("GET", path);
     let of_list = |id: &str| get(&format!("/api/v1/lists/{id}/todos"));
     let of_todo = |id: &str| get(&format!("{list}/todos/{id}"));
-    let title = json!({ "title": "a" });
-    vec![
-        (
-            "another list's partition",
-            of_list(":lists"),
+    let disguised = post(todo, &json!({ "title": "a" }));
+    [
+        refused(
             404,
             "no_such_list",
+            [
+                ("another partition", of_list(":lists")),
+                ("a list above", of_list("..%2finbox")),
+                ("a list twice encoded", of_list("%252e%252e")),
+                ("a list with a null byte", of_list("inbox%00")),
+                ("a list that is no UTF-8", of_list("%ff")),
+                ("a list in upper case", of_list("INBOX")),
+                ("a list that queries", of_list("inbox'%20OR%201=1--")),
+                ("a list with a header", of_list("inbox%0d%0aX:%20y")),
+            ],
         ),
-        ("a list above", of_list("..%2finbox"), 404, "no_such_list"),
-        (
-            "a list twice encoded",
-            of_list("%252e%252e"),
-            404,
-            "no_such_list",
-        ),
-        (
-            "a list with a null byte",
-            of_list("inbox%00"),
-            404,
-            "no_such_list",
-        ),
-        (
-            "a list that is no UTF-8",
-            of_list("%ff"),
-            404,
-            "no_such_list",
-        ),
-        (
-            "a list in upper case",
-            of_list("INBOX"),
-            404,
-            "no_such_list",
-        ),
-        (
-            "a list that queries",
-            of_list("inbox'%20OR%201=1--"),
-            404,
-            "no_such_list",
-        ),
-        (
-            "a list with a header",
-            of_list("inbox%0d%0aX:%20y"),
-            404,
-            "no_such_list",
-        ),
-        (
-            "a todo above",
-            of_todo("..%2f..%2finbox"),
+        refused(
             404,
             "no_such_todo",
+            [
+                ("a todo above", of_todo("..%2f..%2finbox")),
+                ("the list's own document", of_todo("list")),
+                ("an event's document", of_todo("event-1")),
+            ],
         ),
-        (
-            "the list's own document",
-            of_todo("list"),
-            404,
-            "no_such_todo",
-        ),
-        (
-            "an event's document",
-            of_todo("event-1"),
-            404,
-            "no_such_todo",
-        ),
-        (
-            "a path above",
-            get("/api/v1/lists/../access"),
+        refused(
             404,
             "no_such_route",
+            [
+                ("a path above", get("/api/v1/lists/../access")),
+                ("a path with nothing in it", get("/api/v1//lists")),
+                ("no path of ours", get("/")),
+                ("the management port's page", get("/metrics")),
+            ],
         ),
-        (
-            "a path with nothing in it",
-            get("/api/v1//lists"),
-            404,
-            "no_such_route",
-        ),
-        ("no path of ours", get("/"), 404, "no_such_route"),
-        (
-            "the management port's page",
-            get("/metrics"),
-            404,
-            "no_such_route",
-        ),
-        (
-            "no method of ours",
-            Request::new("PUT", list),
+        refused(
             405,
             "method_not_allowed",
-        ),
-        (
-            "a method of nobody",
-            Request::new("BREW", list),
-            405,
-            "method_not_allowed",
-        ),
-        (
-            "a method in disguise",
-            post(todo, &title).header("x-http-method-override", "DELETE"),
-            405,
-            "method_not_allowed",
+            [
+                ("no method of ours", Request::new("PUT", list)),
+                ("a method of nobody", Request::new("BREW", list)),
+                (
+                    "a method in disguise",
+                    disguised.header("x-http-method-override", "DELETE"),
+                ),
+            ],
         ),
     ]
+    .concat()
 }
 
 /// Headers and parameters that make no sense.
 fn headers(list: &str, todos: &str, todo: &str) -> Vec<Refusal> {
     let get = |query: &str| Request::new("GET", &format!("{todos}?{query}"));
     let edit = || patch(todo, &json!({ "title": "Stored" }));
-    let key = |key: &[u8]| post(todos, &json!({ "title": "a" })).header("idempotency-key", key);
-    let link = |link: &str| Request::new("GET", "/api/v1/shared").header("share-link", link);
+    let of = |etag: &[u8]| edit().header("if-match", etag);
     let delete = || Request::new("DELETE", todo);
-    vec![
-        (
-            "an edit of no version",
-            edit().without("if-match"),
+    let rename = || patch(list, &json!({ "name": "Stored" }));
+    let key = |key: &[u8]| post(todos, &json!({ "title": "a" })).header("idempotency-key", key);
+    let shared = || Request::new("GET", "/api/v1/shared");
+    let link = |link: &str| shared().header("share-link", link);
+    [
+        refused(
             428,
             "precondition_required",
+            [
+                ("an edit of no version", edit().without("if-match")),
+                ("a rename of no version", rename().without("if-match")),
+                ("a delete of no version", delete()),
+            ],
         ),
-        (
-            "a delete of no version",
-            delete(),
-            428,
-            "precondition_required",
-        ),
-        (
-            "an edit of another version",
-            edit().header("if-match", "\"0\""),
+        refused(
             412,
             "changed",
+            [
+                ("an edit of another version", of(b"\"0\"")),
+                (
+                    "a rename of another version",
+                    rename().header("if-match", "\"99\""),
+                ),
+                (
+                    "a delete of another version",
+                    delete().header("if-match", "\"0\""),
+                ),
+            ],
         ),
-        (
-            "a delete of another version",
-            delete().header("if-match", "\"0\""),
-            412,
-            "changed",
-        ),
-        (
-            "a rename of another version",
-            patch(list, &json!({ "name": "Stored" })).header("if-match", "\"99\""),
-            412,
-            "changed",
-        ),
-        (
-            "a version that is none",
-            edit().header("if-match", "\"a"),
+        refused(
             400,
             "malformed",
+            [
+                ("a version that is none", of(b"\"a")),
+                ("a version in bytes", of(b"\"\xff\"")),
+                ("two versions", of(b"\"1\"").and_header("if-match", "*")),
+                ("a key with spaces", key(b"a b")),
+                ("a key that is too long", key(&[b'a'; 65])),
+                ("a key in bytes", key(b"\xff")),
+                ("no link", shared()),
+            ],
         ),
-        (
-            "a version in bytes",
-            edit().header("if-match", b"\"\xff\""),
-            400,
-            "malformed",
+        refused(
+            422,
+            "invalid",
+            [
+                ("no page", get("limit=0")),
+                ("a page too long", get("limit=201")),
+                ("two pages", get("limit=1&limit=2")),
+                ("a page after nowhere", get("after=inbox")),
+                ("a parameter of nobody", get("offset=5")),
+            ],
         ),
-        ("a key with spaces", key(b"a b"), 400, "malformed"),
-        ("a key that is too long", key(&[b'a'; 65]), 400, "malformed"),
-        ("a key in bytes", key(b"\xff"), 400, "malformed"),
-        ("no page", get("limit=0"), 422, "invalid"),
-        ("a page too long", get("limit=201"), 422, "invalid"),
-        ("two pages", get("limit=1&limit=2"), 422, "invalid"),
-        ("a page after nowhere", get("after=inbox"), 422, "invalid"),
-        ("a parameter of nobody", get("offset=5"), 422, "invalid"),
-        (
-            "no link",
-            Request::new("GET", "/api/v1/shared"),
-            400,
-            "malformed",
-        ),
-        ("a link that is none", link("letmein"), 404, "no_such_link"),
-        (
-            "a link without a signature",
-            link(&unsigned_link()),
+        refused(
             404,
             "no_such_link",
-        ),
-        (
-            "a link above",
-            link("../../../etc/passwd"),
-            404,
-            "no_such_link",
+            [
+                ("a link that is none", link("letmein")),
+                ("a link without a signature", link(&unsigned_link())),
+                ("a link above", link("../../../etc/passwd")),
+            ],
         ),
     ]
+    .concat()
 }
 
 /// A token whose header says that it needs no signature.
@@ -382,10 +309,12 @@ fn unsigned_link() -> String {
 }
 
 /// What is wrong with how something is refused, if anything is.
-async fn wrong_with(address: SocketAddr, token: &str, refusal: &Refusal) -> Option<String> {
-    let (what, request, status, code) = refusal;
+async fn wrong_with(refusal: &Refusal, address: SocketAddr, token: &str) -> Option<String> {
     let authorization = format!("Bearer {token}");
-    let request = request.clone().header("authorization", authorization);
+    let request = refusal
+        .request
+        .clone()
+        .header("authorization", authorization);
 
     let answer = request.send(address).await;
 
@@ -394,6 +323,9 @@ async fn wrong_with(address: SocketAddr, token: &str, refusal: &Refusal) -> Opti
     let clear = answer.header("content-type") == Some("application/problem+json")
         && answer.header("x-request-id") == Some(text("requestId"))
         && !text("detail").is_empty();
+    let Refusal {
+        what, status, code, ..
+    } = refusal;
     let right = (answer.status, text("code")) == (*status, *code) && clear;
     (!right).then(|| format!("{what}: expected {status} {code}, found {answer:#?}"))
 }
@@ -418,13 +350,13 @@ async fn the_backend_refuses_what_makes_no_sense_and_stores_nothing() {
 
     let refusals = [
         bodies(todos),
-        members(todos, &todo, list),
+        members(list, todos, &todo),
         paths(list, &todo),
         headers(list, todos, &todo),
     ];
     let mut wrong = Vec::new();
     for refusal in refusals.iter().flatten() {
-        wrong.extend(wrong_with(address, &token, refusal).await);
+        wrong.extend(wrong_with(refusal, address, &token).await);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 

@@ -1,350 +1,132 @@
-//! At the pages, by other sites, other sessions and by hand.
+//! Requests at the pages that make no sense.
 
-use std::net::SocketAddr;
+use super::scene::{Refusal, Scene, refused};
+use crate::person::{Form, INBOX, Page};
+use crate::raw::Request;
 
-use e2e::stack::{Options, Stack};
-use url::form_urlencoded;
-
-use super::stored;
-use crate::person::{Browser, Form, INBOX, Page, Person, settled, start};
-use crate::raw::{Answer, Request};
-
-/// The largest file of these scenarios.
-const LIMIT: usize = 64 * 1024;
-
-/// What is sent, and the status that it is refused with.
-type Refusal = (String, Request, u16);
-
-/// The workload with a to-do, and someone who may change it.
-struct Scene {
-    stack: Stack,
-    person: Person,
-    frontend: SocketAddr,
-    todo: String,
-}
-
-impl Scene {
-    async fn start() -> Self {
-        let limit = LIMIT.to_string();
-        let options = Options::default().with("frontend", "UPLOAD_LIMIT_BYTES", &limit);
-        let stack = start(options).await;
-        let person = Person::at(&stack);
-        person.add("As it was").await;
-        let todo = person.open(INBOX).await.link("As it was");
-        settled(&stack, "inbox").await;
-        Self {
-            frontend: stack.address("frontend").expect("the frontend serves"),
-            stack,
-            person,
-            todo,
-        }
-    }
-
-    /// Every page that has forms, each with its address.
-    async fn pages(&self) -> Vec<Page> {
-        let mut pages = Vec::new();
-        for path in ["/lists", INBOX, &self.todo] {
-            pages.push(self.person.open(path).await);
-        }
-        pages
-    }
-
-    /// A form as the browser sends it.
-    fn sent(&self, form: &Form) -> Request {
-        sent_by(&self.person.browser, form, self.frontend)
-    }
-
-    /// The form that adds a to-do, filled in.
-    async fn add(&self) -> Form {
-        let form = self.person.open(INBOX).await.form("/todos");
-        form.with("title", "Stored")
-    }
-
-    /// Sends what is refused, and compares what is stored before and after.
-    async fn refuses(&self, refusals: &[Refusal]) {
-        let before = stored(&self.stack).await;
-        let mut wrong = Vec::new();
-        for (what, request, status) in refusals {
-            let answer = request.send(self.frontend).await;
-            if answer.status != *status || !says_what_to_do(&answer) {
-                wrong.push(format!("{what}: expected {status}, found {answer:#?}"));
-            }
-        }
-        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-        assert_eq!(stored(&self.stack).await, before, "nothing is stored");
-    }
-
-    async fn end(self) {
-        self.stack.stop(|_| {}).await.expect("everything ends");
-    }
-}
-
-pub(super) fn sent_by(browser: &Browser, form: &Form, frontend: SocketAddr) -> Request {
-    let body = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(&form.fields)
-        .finish();
-    Request::new("POST", &form.action)
-        .header("cookie", browser.cookie())
-        .header("origin", format!("http://{frontend}"))
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(body)
-}
-
-/// A form with a file, as the browser sends it; the parts as they stand.
-fn uploaded(scene: &Scene, form: &Form, parts: &[(String, Vec<u8>)]) -> Request {
-    let mut body = Vec::new();
-    for (head, content) in parts {
-        body.extend_from_slice(format!("--b\r\n{head}\r\n\r\n").as_bytes());
-        body.extend_from_slice(content);
-        body.extend_from_slice(b"\r\n");
-    }
-    body.extend_from_slice(b"--b--\r\n");
-    scene
-        .sent(form)
-        .header("content-type", "multipart/form-data; boundary=b")
-        .body(body)
-}
-
-fn field(name: &str, value: &str) -> (String, Vec<u8>) {
-    let head = format!("content-disposition: form-data; name=\"{name}\"");
-    (head, value.as_bytes().to_owned())
-}
-
-fn file(name: &str, content: &[u8]) -> (String, Vec<u8>) {
-    let head = format!(
-        "content-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
-         content-type: text/html"
-    );
-    (head, content.to_owned())
-}
-
-/// Whether an answer is a page with a heading, that leads on, and that neither
-/// runs nor loads anything of others.
-pub(super) fn says_what_to_do(answer: &Answer) -> bool {
-    let html = scraper::Html::parse_document(&answer.body);
-    let has = |css: &str| {
-        let selector = scraper::Selector::parse(css).expect("a selector");
-        html.select(&selector).next().is_some()
-    };
-    let policy = answer.header("content-security-policy").unwrap_or_default();
-    answer.header("content-type") == Some("text/html; charset=utf-8")
-        && policy.contains("default-src 'none'")
-        && !policy.contains("unsafe")
-        && has("main h1")
-        && has("main a[href], main form")
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_form_that_is_not_of_this_session_changes_nothing() {
-    let scene = Scene::start().await;
-    let other = Person::at(&scene.stack);
-    let foreign = other
-        .open(INBOX)
-        .await
-        .form("/todos")
-        .value("csrf")
-        .to_owned();
-    let mut refusals = Vec::new();
-    for page in scene.pages().await {
-        for form in page.forms().iter().map(Form::filled) {
-            let own = form.value("csrf").to_owned();
-            let mut refused = |how: &str, request: Request| {
-                refusals.push((format!("{} {how}", form.action), request, 403));
-            };
-            let as_sent = |form: &Form| match form.action.ends_with("/attachments") {
-                false => scene.sent(form),
-                true => {
-                    let fields = form.fields.iter().map(|(name, value)| field(name, value));
-                    let parts: Vec<_> = fields.chain([file("a.txt", b"a")]).collect();
-                    uploaded(&scene, form, &parts)
-                }
-            };
-            let good = as_sent(&form);
-            refused("without a token", as_sent(&form.clone().without("csrf")));
-            refused(
-                "with no token in it",
-                as_sent(&form.clone().with("csrf", "")),
-            );
-            refused(
-                "with a token of somebody",
-                as_sent(&form.clone().with("csrf", &foreign)),
-            );
-            refused(
-                "with a part of the token",
-                as_sent(&form.clone().with("csrf", &own[..own.len() - 1])),
-            );
-            refused("without a cookie", good.clone().without("cookie"));
-            refused(
-                "with the cookie of somebody",
-                good.clone().header("cookie", other.browser.cookie()),
-            );
-            refused(
-                "with a cookie that nobody signed",
-                good.clone()
-                    .header("cookie", resigned(&scene.person.browser.cookie())),
-            );
-            refused(
-                "from a page of elsewhere",
-                good.clone().header("origin", "http://evil.test"),
-            );
-            refused(
-                "from a page of another port",
-                good.clone().header("origin", "http://localhost:1"),
-            );
-            for site in ["cross-site", "same-site"] {
-                refused(
-                    &format!("that is {site}"),
-                    good.clone().header("sec-fetch-site", site),
-                );
-            }
-        }
-    }
-    let forms = refusals
-        .iter()
-        .filter(|(what, ..)| what.ends_with("without a token"));
-    assert!(forms.count() >= 9, "each kind of form is there");
-
-    scene.refuses(&refusals).await;
-
-    let page = scene.person.add("The session is good all the same").await;
-    assert_eq!(page.titles().len(), 2, "{}", page.words());
-    scene.end().await;
-}
-
-/// A cookie with another signature.
-fn resigned(cookie: &str) -> String {
-    let (signed, signature) = cookie.rsplit_once('.').expect("a signed cookie");
-    let first = if signature.starts_with('A') { 'B' } else { 'A' };
-    format!("{signed}.{first}{}", &signature[1..])
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_makes_no_sense_gets_a_page_that_says_so() {
-    let scene = Scene::start().await;
-    let add = scene.add().await;
-    let mut refusals = Vec::new();
-    let mut refused = |what: &str, request: Request, status: u16| {
-        refusals.push((what.to_owned(), request, status));
-    };
-    let get = |path: &str| Request::new("GET", path);
-    let long = "a".repeat(256 * 1024);
-    let csrf = add.value("csrf");
-    let body = |rest: &str| format!("csrf={csrf}&key={}&{rest}", add.value("key"));
-
-    for host in [
-        "evil.test",
-        "127.0.0.1.evil.test",
-        "localhost@evil.test",
-        "",
-        "a b",
-    ] {
-        refused(
-            &format!("read under {host:?}"),
-            get(INBOX).header("host", host),
-            421,
-        );
-        refused(
-            &format!("changed under {host:?}"),
-            scene.sent(&add).header("host", host),
-            421,
-        );
-    }
+/// Requests under a name that is not ours, but leads here.
+fn hosts(scene: &Scene, add: &Form) -> Vec<Refusal> {
     let own = scene.frontend.to_string();
-    let two = get(INBOX)
-        .header("host", &own)
-        .and_header("host", "evil.test");
-    refused("two hosts", two, 421);
+    let read = |host: &str| Request::new("GET", INBOX).header("host", host);
+    let change = |host: &str| scene.sent(add).header("host", host);
+    refused(
+        421,
+        [
+            ("a name of somebody", read("evil.test")),
+            ("a name that begins like ours", read("127.0.0.1.evil.test")),
+            ("a name with a user", read("localhost@evil.test")),
+            ("no name", read("")),
+            ("a name that is none", read("a b")),
+            ("two names", read(&own).and_header("host", "evil.test")),
+            ("a change under a name of somebody", change("evil.test")),
+            ("a change under no name", change("")),
+        ],
+    )
+}
 
-    let form = || scene.sent(&add);
-    refused(
-        "a form too long",
-        form().body(body(&format!("title={long}"))),
-        413,
-    );
-    refused(
-        "a form too long that never comes",
-        form().header("content-length", "99999999999"),
-        413,
-    );
-    refused(
-        "a form too long that does not say so",
-        form().chunked(body(&long).as_bytes()),
-        413,
-    );
-    refused(
-        "a form as JSON",
-        form().header("content-type", "application/json"),
-        415,
-    );
-    refused(
-        "a form as text",
-        form().header("content-type", "text/plain"),
-        415,
-    );
-    refused("a form as nothing", form().without("content-type"), 415);
-    refused("bad UTF-8, encoded", form().body(body("title=%ff%fe")), 400);
-    let mut bytes = body("title=").into_bytes();
-    bytes.extend_from_slice(b"\xff\xfe");
-    refused("bad UTF-8", form().body(bytes), 400);
-    refused("a form without a title", form().body(body("")), 422);
-    refused("a title twice", form().body(body("title=a&title=b")), 422);
-    refused(
-        "an empty title",
-        scene.sent(&add.clone().with("title", "  ")),
-        422,
-    );
-    refused(
-        "a title too long",
-        scene.sent(&add.clone().with("title", &"ä".repeat(201))),
-        422,
-    );
-    let header = "a\r\nSet-Cookie: b=c";
-    refused(
-        "a title with a header",
-        scene.sent(&add.clone().with("title", header)),
-        422,
-    );
-    refused(
-        "a day that never was",
-        scene.sent(&add.clone().with("dueOn", "2026-02-30")),
-        422,
-    );
-    refused(
-        "a key that is none",
-        scene.sent(&add.clone().with("key", "../..")),
-        422,
-    );
+/// Forms that are too long, cannot be read, or say what makes no sense.
+fn forms(scene: &Scene, add: &Form) -> Vec<Refusal> {
+    let long = "a".repeat(256 * 1024);
+    let (csrf, key) = (add.value("csrf"), add.value("key"));
+    let text = |rest: &str| format!("csrf={csrf}&key={key}&{rest}");
+    let body = |rest: &str| scene.sent(add).body(text(rest));
+    let typed = |media_type: &str| scene.sent(add).header("content-type", media_type);
+    let with = |name: &str, value: &str| scene.sent(&add.clone().with(name, value));
+    let endless = scene.sent(add).header("content-length", "99999999999");
+    let bytes = scene
+        .sent(add)
+        .body([text("title=").as_bytes(), b"\xff\xfe"].concat());
+    [
+        refused(
+            413,
+            [
+                ("a form too long", body(&format!("title={long}"))),
+                ("a form too long that never comes", endless),
+                (
+                    "a form too long that does not say so",
+                    scene.sent(add).chunked(text(&long).as_bytes()),
+                ),
+            ],
+        ),
+        refused(
+            415,
+            [
+                ("JSON", typed("application/json")),
+                ("text", typed("text/plain")),
+                ("a form of no kind", scene.sent(add).without("content-type")),
+            ],
+        ),
+        refused(
+            400,
+            [
+                ("bad UTF-8, encoded", body("title=%ff%fe")),
+                ("bad UTF-8", bytes),
+            ],
+        ),
+        refused(
+            422,
+            [
+                ("a form without a title", body("")),
+                ("a title twice", body("title=a&title=b")),
+                ("an empty title", with("title", "  ")),
+                ("a title too long", with("title", &"ä".repeat(201))),
+                (
+                    "a title with a header",
+                    with("title", "a\r\nSet-Cookie: b=c"),
+                ),
+                ("a day that never was", with("dueOn", "2026-02-30")),
+                ("a key that is none", with("key", "../..")),
+            ],
+        ),
+    ]
+    .concat()
+}
 
-    let list = scene.person.open(INBOX).await;
-    let rename = list.form("/rename").with("name", "Stored");
-    for etag in ["\"99\"", "\"a\r\nX: y\"", "", "\u{ff}"] {
-        let status = if etag == "\"99\"" { 409 } else { 422 };
-        let form = rename.clone().with("etag", etag);
-        refused(&format!("a rename of {etag:?}"), scene.sent(&form), status);
-    }
-    let share = list.form("/share");
-    for days in ["0", "31", "-1", "seven"] {
-        let form = share.clone().with("days", days);
-        refused(&format!("a link for {days} days"), scene.sent(&form), 422);
-    }
+/// Changes of other versions, and of what cannot be.
+fn changes(scene: &Scene, list: &Page) -> Vec<Refusal> {
+    let rename = |etag: &str| {
+        let form = list.form("/rename").with("name", "Stored");
+        scene.sent(&form.with("etag", etag))
+    };
+    let share = |days: &str| scene.sent(&list.form("/share").with("days", days));
     let complete = list.form_of("As it was", "/complete");
-    refused(
-        "a button of another version",
-        scene.sent(&complete.with("etag", "\"0\"")),
-        409,
-    );
+    [
+        refused(
+            409,
+            [
+                ("a rename of another version", rename("\"99\"")),
+                (
+                    "a button of another version",
+                    scene.sent(&complete.with("etag", "\"0\"")),
+                ),
+            ],
+        ),
+        refused(
+            422,
+            [
+                ("a rename of a header", rename("\"a\r\nX: y\"")),
+                ("a rename of no version", rename("")),
+                ("a rename of a version in bytes", rename("\u{ff}")),
+                ("a link for no day", share("0")),
+                ("a link for ever", share("31")),
+                ("a link for less than nothing", share("-1")),
+                ("a link for a word", share("seven")),
+            ],
+        ),
+    ]
+    .concat()
+}
 
-    for (method, path) in [
+/// Methods that are not there, and paths that lead elsewhere.
+fn addresses(scene: &Scene) -> Vec<Refusal> {
+    let methods = [
         ("PUT", INBOX),
         ("DELETE", INBOX),
         ("GET", "/lists/inbox/rename"),
         ("POST", "/"),
         ("TRACE", INBOX),
-    ] {
-        let request = Request::new(method, path).header("cookie", scene.person.browser.cookie());
-        refused(&format!("{method} {path}"), request, 405);
-    }
-    for path in [
+    ];
+    let paths = [
         "/..%2f..%2fetc%2fpasswd",
         "/../../etc/passwd",
         "/assets/..%2f..%2f/Cargo.toml",
@@ -366,103 +148,29 @@ async fn a_request_that_makes_no_sense_gets_a_page_that_says_so() {
         "/lists/inbox?after=%0d%0aX-Injected:%20yes",
         "/metrics",
         "/api/v1/lists",
-    ] {
-        refused(path, get(path), 404);
-    }
-
-    scene.refuses(&refusals).await;
-    scene.end().await;
+    ];
+    let cookie = scene.person.browser.cookie();
+    let methods = methods.map(|(method, path)| {
+        let request = Request::new(method, path).header("cookie", &cookie);
+        (format!("{method} {path}"), request, 405)
+    });
+    let paths = paths.map(|path| (path.to_owned(), Request::new("GET", path), 404));
+    [Vec::from(methods), Vec::from(paths)].concat()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upload_that_makes_no_sense_stores_no_file() {
+async fn a_request_that_makes_no_sense_gets_a_page_that_says_so() {
     let scene = Scene::start().await;
-    let form = scene.person.open(&scene.todo).await.form("/attachments");
-    let fields = || {
-        vec![
-            field("csrf", form.value("csrf")),
-            field("key", form.value("key")),
-        ]
-    };
-    let with = |more: Vec<(String, Vec<u8>)>| [fields(), more].concat();
-    let whole = uploaded(&scene, &form, &with(vec![file("a.txt", b"a")]));
-    let large = vec![b'a'; 3 * LIMIT];
-    let backwards: Vec<_> = with(vec![file("a.txt", b"a")]).into_iter().rev().collect();
+    let list = scene.person.open(INBOX).await;
+    let add = list.form("/todos").with("title", "Stored");
+
     let refusals = [
-        (
-            "a file too large",
-            uploaded(&scene, &form, &with(vec![file("a.txt", &large)])),
-            413,
-        ),
-        (
-            "a file that is none",
-            uploaded(&scene, &form, &with(vec![file("", b"")])),
-            422,
-        ),
-        ("no file", uploaded(&scene, &form, &fields()), 422),
-        (
-            "a field in place of a file",
-            uploaded(&scene, &form, &with(vec![field("file", "a")])),
-            422,
-        ),
-        (
-            "a file before its token",
-            uploaded(&scene, &form, &backwards),
-            403,
-        ),
-        (
-            "a file without a key",
-            uploaded(&scene, &form, &fields()[..1]),
-            422,
-        ),
-        ("a form without files", scene.sent(&form), 415),
-        (
-            "no boundary",
-            whole.clone().header("content-type", "multipart/form-data"),
-            415,
-        ),
-        (
-            "another boundary",
-            whole
-                .clone()
-                .header("content-type", "multipart/form-data; boundary=c"),
-            400,
-        ),
-        (
-            "a file to nobody's to-do",
-            {
-                let nobody = "/lists/inbox/todos/00000000-0000-4000-8000-000000000000/attachments";
-                let mut form = form.clone();
-                nobody.clone_into(&mut form.action);
-                uploaded(&scene, &form, &with(vec![file("a.txt", b"a")]))
-            },
-            404,
-        ),
-        (
-            "a name in bytes",
-            {
-                let (head, content) = file("N", b"a");
-                let parts = with(vec![(head, content)]);
-                let request = uploaded(&scene, &form, &parts);
-                request.replacing(b"filename=\"N\"", b"filename=\"\xff\"")
-            },
-            400,
-        ),
+        hosts(&scene, &add),
+        forms(&scene, &add),
+        changes(&scene, &list),
+        addresses(&scene),
     ];
-    let refusals: Vec<_> = refusals
-        .into_iter()
-        .map(|(what, request, status)| (what.to_owned(), request, status))
-        .collect();
+    scene.refuses(&refusals.concat()).await;
 
-    scene.refuses(&refusals).await;
-
-    let before = stored(&scene.stack).await;
-    let parts = with(vec![file("endless.txt", &large)]);
-    let endless = uploaded(&scene, &form, &parts).as_chunks();
-    let answer = endless.send(scene.frontend).await;
-    assert_eq!(answer.status, 413, "{answer:#?}");
-    assert!(says_what_to_do(&answer), "{answer:#?}");
-    let after = stored(&scene.stack).await;
-    assert_eq!(after["storage"], before["storage"], "no file is stored");
     scene.end().await;
 }

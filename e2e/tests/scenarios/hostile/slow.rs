@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use e2e::stack::Options;
 use serde_json::{Value, json};
 
-use super::pages::{says_what_to_do, sent_by};
+use super::scene::{says_what_to_do, sent_by};
 use super::stored;
 use crate::api::token_of;
-use crate::person::{INBOX, Person, start};
+use crate::person::{INBOX, Person};
 use crate::raw::Request;
+use crate::stage::start;
 
 /// Between two bytes.
 const PAUSE: Duration = Duration::from_millis(100);

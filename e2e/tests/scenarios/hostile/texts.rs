@@ -4,7 +4,8 @@
 use e2e::stack::{Options, Stack};
 use scraper::{Html, Selector};
 
-use crate::person::{Browser, Page, Person, start};
+use crate::person::{Browser, Page, Person};
+use crate::stage::start;
 
 /// What would be an element, an attribute, the end of an attribute, of a text
 /// field, of a comment, or a template of somebody's.

@@ -9,8 +9,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::api::Api;
-use crate::person::settled;
 use crate::records::Records;
+use crate::stage::settled;
 
 /// A change of a list that makes an event.
 #[derive(Debug, Clone)]

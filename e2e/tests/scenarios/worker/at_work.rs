@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use crate::api::{Answer, Api};
 use crate::outsider::{self, Outsider, access_token};
-use crate::person::{start, story};
 use crate::records::Records;
+use crate::stage::{start, story};
 
 pub(super) const EVENTS: &str = "bus/queues/todo-events";
 pub(super) const JOBS: &str = "bus/queues/attachment-jobs";
