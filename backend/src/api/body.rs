@@ -5,8 +5,8 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, JsonRejection};
 use axum::extract::{FromRequest, Request};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use platform::error::ApiError;
 use platform::error::kinds::{
     BODY_TOO_LARGE, BODY_TOO_SLOW, INVALID, MALFORMED, UNSUPPORTED_MEDIA_TYPE,
@@ -102,11 +102,13 @@ fn not_read(rejection: &BytesRejection) -> ApiError {
     ApiError::new(MALFORMED, "the body cannot be read")
 }
 
+/// The rest of it is not read, so that nothing more can be asked on its connection.
 fn too_large() -> ApiError {
     ApiError::new(
         BODY_TOO_LARGE,
         format!("the body is longer than {LONGEST_BODY} bytes"),
     )
+    .header(CONNECTION, HeaderValue::from_static("close"))
 }
 
 fn not_understood(rejection: &JsonRejection) -> ApiError {

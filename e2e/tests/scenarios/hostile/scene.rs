@@ -94,7 +94,9 @@ pub(super) fn says_what_to_do(answer: &Answer) -> bool {
     let policy = answer.header("content-security-policy").unwrap_or_default();
     answer.header("content-type") == Some("text/html; charset=utf-8")
         && answer.header("x-injected").is_none()
-        && answer.header("set-cookie").is_none_or(|cookie| cookie != "b=c")
+        && answer
+            .header("set-cookie")
+            .is_none_or(|cookie| cookie != "b=c")
         && policy.contains("default-src 'none'")
         && !policy.contains("unsafe")
         && has("main h1")
