@@ -13,7 +13,7 @@ mod wire;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, header};
 use platform::access::AccessReport;
 use platform::identity::ProjectedToken;
 use reqwest::Request;
@@ -247,15 +247,12 @@ impl Backend {
         self.caller.answer(call.page(after)).await
     }
 
-    /// What the backend's own identity may do, as its probe last found. `None`
-    /// before its first run, or without a probe.
-    pub(crate) async fn access(&self) -> Result<Option<AccessReport>, BackendFailure> {
-        let call = self.call("ask for the access report", Method::GET, &["access"]);
-        match self.caller.answer(call).await {
-            Ok(report) => Ok(Some(report)),
-            Err(failure) if failure.status() == Some(StatusCode::NOT_FOUND) => Ok(None),
-            Err(failure) => Err(failure),
-        }
+    /// What the backend's own identity may do, as its probe last found, or finds
+    /// now if it never ran.
+    pub(crate) async fn access(&self) -> Result<AccessReport, BackendFailure> {
+        let mut call = self.call("ask for the access report", Method::GET, &["access"]);
+        call.patience = PROBE_PATIENCE;
+        self.caller.answer(call).await
     }
 
     /// Runs the backend's access probe.

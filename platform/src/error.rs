@@ -75,11 +75,6 @@ impl ApiError {
         }))
     }
 
-    /// 404 `not_found`: not there.
-    pub fn not_found(detail: impl Into<String>) -> Self {
-        Self::new(kinds::NOT_FOUND, detail)
-    }
-
     /// 422 `invalid`: this member of the body, parameter or header makes no
     /// sense, and why.
     pub fn invalid(member: &'static str, detail: impl Into<String>) -> Self {
@@ -277,10 +272,10 @@ mod tests {
     async fn the_problem_carries_the_request_id() {
         let id = RequestId::parse("req-1").expect("an id");
 
-        let (_, problem) = id.scope(sent(ApiError::not_found("no such list"))).await;
+        let (_, problem) = id.scope(sent(ApiError::invalid("name", "too long"))).await;
 
         assert_eq!(problem.request_id.as_deref(), Some("req-1"));
-        assert_eq!(problem.title, "Not Found");
+        assert_eq!(problem.title, "Unprocessable Entity");
     }
 
     #[tokio::test]
@@ -308,7 +303,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_quotes_the_caller_at_length_is_cut() {
-        let (_, problem) = sent(ApiError::not_found("ü".repeat(10_000))).await;
+        let (_, problem) = sent(ApiError::invalid("name", "ü".repeat(10_000))).await;
 
         assert_eq!(problem.detail, format!("{}…", "ü".repeat(LONGEST_DETAIL)));
     }

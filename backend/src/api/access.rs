@@ -4,16 +4,17 @@
 use axum::Json;
 use axum::extract::State;
 use platform::access::{AccessReport, Probe};
-use platform::error::kinds::{NO_SUCH_ROUTE, NOT_FOUND, TOO_MANY_REQUESTS};
+use platform::error::kinds::{NO_SUCH_ROUTE, TOO_MANY_REQUESTS};
 use platform::error::{ApiError, no_such_route};
 
 use super::Api;
 use super::problems::problems;
 
-problems!(MayNotHaveRun: NO_SUCH_ROUTE, NOT_FOUND);
+problems!(MayNotBeHere: NO_SUCH_ROUTE);
 problems!(MayNotRun: NO_SUCH_ROUTE, TOO_MANY_REQUESTS);
 
-/// What this pod's identity may do, as the last run found it.
+/// What this pod's identity may do, as the last run found it. Whoever asks before
+/// there was a run waits for the first.
 #[utoipa::path(
     get,
     path = "/access",
@@ -21,14 +22,12 @@ problems!(MayNotRun: NO_SUCH_ROUTE, TOO_MANY_REQUESTS);
     tag = "access",
     responses(
         (status = 200, description = "The last report.", body = serde_json::Value),
-        MayNotHaveRun,
+        MayNotBeHere,
     ),
 )]
-// No identity: it tells what was found out before.
+// No identity: it tries every action with the pod's own, and relies on none.
 pub(super) async fn last(State(api): State<Api>) -> Result<Json<AccessReport>, ApiError> {
-    let last = probe(api).await?.last();
-    last.map(Json)
-        .ok_or_else(|| ApiError::not_found("the access probe has not run yet: POST runs it"))
+    Ok(Json(probe(api).await?.last_or_first().await))
 }
 
 /// Tries every action of the access matrix with this pod's identity.

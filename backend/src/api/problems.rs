@@ -8,7 +8,7 @@ use platform::azure::Service;
 use platform::error::kinds::{
     BODY_TOO_LARGE, BODY_TOO_SLOW, CALLER_FORBIDDEN, CALLER_UNAUTHENTICATED,
     DEPENDENCY_UNAVAILABLE, INTERNAL, INVALID, MALFORMED, METHOD_NOT_ALLOWED, NO_SUCH_ROUTE,
-    NOT_FOUND, TOO_MANY_REQUESTS, UNSUPPORTED_MEDIA_TYPE,
+    TOO_MANY_REQUESTS, UNSUPPORTED_MEDIA_TYPE,
 };
 use platform::error::{ApiError, Kind};
 use utoipa::openapi::header::HeaderBuilder;
@@ -75,12 +75,11 @@ pub(super) const PRECONDITION_REQUIRED: Kind = Kind::new(
 );
 
 /// Every kind of problem that this API answers with.
-pub(super) const ALL: [Kind; 23] = [
+pub(super) const ALL: [Kind; 22] = [
     MALFORMED,
     CALLER_UNAUTHENTICATED,
     CALLER_FORBIDDEN,
     NO_SUCH_ROUTE,
-    NOT_FOUND,
     NO_SUCH_LIST,
     NO_SUCH_TODO,
     NO_SUCH_ATTACHMENT,

@@ -50,13 +50,16 @@ impl Downloads {
         Self(directory)
     }
 
-    /// What came down under a name; waits until all of it has.
+    /// What came down under a name, which must not be empty; waits until all of it
+    /// has.
     pub(crate) async fn file(&self, name: &str) -> Vec<u8> {
         let file = self.0.path().join(name);
         let deadline = Instant::now() + PATIENCE;
         loop {
-            // Until it is complete it has another name.
-            if let Ok(content) = std::fs::read(&file) {
+            // The browser reserves the name with an empty file, and renames to it
+            // what came down whole.
+            let content = std::fs::read(&file).unwrap_or_default();
+            if !content.is_empty() {
                 return content;
             }
             assert!(

@@ -40,6 +40,10 @@ use installed::Installed;
 use scenario::Scenario;
 use world::World;
 
+/// Scenarios that play at the same time, unless told otherwise: each waits for its
+/// pages more than it computes.
+const AT_ONCE: usize = 3;
+
 #[derive(Parser)]
 struct Cli {
     /// Take the pictures of docs/images instead of running the scenarios
@@ -50,7 +54,8 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
+    cli.tests.test_threads.get_or_insert(AT_ONCE);
     e2e::use_executable(env!("CARGO_BIN_EXE_e2e"));
     platform::pod::install_crypto_provider();
     let (scenarios, port) = if cli.pictures {

@@ -134,7 +134,7 @@ impl Window {
                     self.story().await
                 ),
             }
-            tokio::time::sleep(Duration::from_millis(30)).await;
+            tokio::time::sleep(Duration::from_millis(80)).await;
         }
     }
 

@@ -9,7 +9,7 @@ use local_cloud::holds::{Matcher, State};
 use crate::records::Records;
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Starts the workload for one scenario.
 pub(crate) async fn start(options: Options) -> Stack {

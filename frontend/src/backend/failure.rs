@@ -76,11 +76,6 @@ impl BackendFailure {
         }
     }
 
-    /// The status, when there was an answer.
-    pub(crate) fn status(&self) -> Option<StatusCode> {
-        self.refusal().map(|refusal| refusal.status)
-    }
-
     /// Whether the connection broke before the answer was whole: what was asked
     /// may have been done.
     pub(super) fn is_broken_off(&self) -> bool {

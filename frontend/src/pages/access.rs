@@ -93,12 +93,7 @@ pub(super) async fn run(
 }
 
 async fn backend_report(backend: &Backend) -> Result<AccessReport, String> {
-    let report = match backend.access().await {
-        Ok(Some(report)) => Ok(report),
-        Ok(None) => backend.probe_access().await,
-        Err(failure) => Err(failure),
-    };
-    report.map_err(|failure| {
+    backend.access().await.map_err(|failure| {
         let told = match &failure {
             BackendFailure::Refused { refusal, .. } => format!("The backend answered {refusal}"),
             failure => failure.to_string(),

@@ -25,13 +25,6 @@ pub const CALLER_FORBIDDEN: Kind = Kind::new(
     "the token is sound, and its service account may not call this service",
 );
 
-/// There is no such thing.
-pub const NOT_FOUND: Kind = Kind::new(
-    StatusCode::NOT_FOUND,
-    "not_found",
-    "what is asked for is not there",
-);
-
 /// There is no such path.
 pub const NO_SUCH_ROUTE: Kind = Kind::new(
     StatusCode::NOT_FOUND,

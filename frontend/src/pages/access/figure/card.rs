@@ -209,7 +209,7 @@ fn took(step: &Step) -> String {
     match step.duration_ms {
         Some(duration) => format!("{} · ", Milliseconds(duration)),
         // Entra ID does steps 3 and 4 before it answers.
-        None if matches!(step.number, 3 | 4) => "within step 2 · ".to_owned(),
+        None if matches!(step.number, 3 | 4) => "in step 2 · ".to_owned(),
         None => String::new(),
     }
 }

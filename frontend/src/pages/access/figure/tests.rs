@@ -103,8 +103,8 @@ fn each_step_says_how_long_it_took_and_how_long_ago() {
         [
             "✓ under 1 ms · 30 s ago",
             "✓ 18 ms · 30 s ago",
-            "✓ within step 2 · 30 s ago",
-            "✓ within step 2 · 30 s ago",
+            "✓ in step 2 · 30 s ago",
+            "✓ in step 2 · 30 s ago",
             "✓ 9 ms · 30 s ago",
         ]
     );
