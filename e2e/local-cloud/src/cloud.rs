@@ -107,15 +107,16 @@ pub struct LocalCloud {
 impl LocalCloud {
     /// Starts a cloud on the access model in a file. With a state directory it
     /// leaves there what clients need; without one it makes a temporary one.
-    pub async fn start(model: &Path, state: Option<PathBuf>) -> Result<Self, StartError> {
+    pub async fn start(path: &Path, state: Option<PathBuf>) -> Result<Self, StartError> {
         let roles = Roles::built_in();
-        let file = model.display().to_string();
-        let text = std::fs::read_to_string(model).map_err(|source| StartError::ModelFile {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|source| StartError::ModelFile {
             file: file.clone(),
             source,
         })?;
         let model =
             Model::parse(&text, &roles).map_err(|source| StartError::Model { file, source })?;
+        let model = model.in_file(shown(path));
         let state =
             StateDirectory::create(state).map_err(StartError::setup("the state directory"))?;
         start(model, roles, state).await
@@ -331,6 +332,16 @@ async fn loopback() -> Result<TcpListener, StartError> {
     TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
         .await
         .map_err(StartError::setup("a port on loopback"))
+}
+
+/// A file's name as a person at this place would write it.
+fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().ok();
+    let below = here.and_then(|here| path.strip_prefix(here).ok().map(Path::to_path_buf));
+    below
+        .unwrap_or_else(|| path.to_owned())
+        .display()
+        .to_string()
 }
 
 fn port_of(listener: &TcpListener) -> Result<u16, StartError> {

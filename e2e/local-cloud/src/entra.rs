@@ -24,6 +24,7 @@ use crate::names::{self, LOGIN_HOST};
 pub(crate) mod access_token;
 mod error;
 mod exchange;
+mod explained;
 mod federation;
 mod issuer_keys;
 
@@ -39,6 +40,7 @@ pub(crate) struct Entra {
     issuer_keys: IssuerKeys,
     directory: Directory,
     resources: Vec<String>,
+    model: Model,
     clock: Clock,
     audit: Audit,
 }
@@ -58,6 +60,7 @@ impl Entra {
             issuer_keys: IssuerKeys::new(client, clock.clone()),
             directory: Directory::from_model(model),
             resources: exchange::known_resources(model),
+            model: model.clone(),
             clock,
             audit,
         }

@@ -14,6 +14,7 @@ mod cluster;
 pub mod control;
 pub mod cosmos;
 mod entra;
+pub mod explain;
 mod front_door;
 pub mod gate;
 pub mod holds;

@@ -17,6 +17,7 @@ mod place;
 mod resources;
 
 use place::Place;
+pub use place::Places;
 pub use resources::{
     CosmosContainerSpec, CosmosSpec, DatabaseSpec, KeyVaultSpec, QueueSpec, Resource, SecretSpec,
     ServiceBusSpec, StorageSpec,
@@ -33,6 +34,8 @@ pub struct Model {
     pub grants: Vec<Grant>,
     /// Calls between services, by Kubernetes trust.
     pub calls: Vec<Call>,
+    /// Where each of these stands in the file.
+    pub places: Places,
 }
 
 /// A Kubernetes service account.
@@ -142,9 +145,9 @@ struct Document<'a> {
     #[serde(borrow)]
     resources: UniqueMap<&'a RawValue>,
     #[serde(borrow)]
-    identities: UniqueMap<IdentityText<'a>>,
+    identities: UniqueMap<&'a RawValue>,
     #[serde(borrow)]
-    grants: Vec<GrantText<'a>>,
+    grants: Vec<&'a RawValue>,
     #[serde(borrow)]
     calls: Vec<&'a RawValue>,
 }
@@ -177,15 +180,19 @@ impl Model {
             Ok((name, resource))
         });
         let resources = resources.collect::<Result<_, ModelError>>()?;
-        let identities = identities(text, document.identities.0)?;
+        let mut places = Places::default();
+        let identities = identities(text, document.identities.0, &mut places)?;
         let mut model = Self {
             resources,
             identities,
             grants: Vec::new(),
             calls: Vec::new(),
+            places,
         };
-        for grant in document.grants {
-            let grant = model.check_grant(text, &grant, roles)?;
+        for raw in document.grants {
+            let place = Place::of(text, raw);
+            let grant = model.check_grant(text, &place.parse(raw)?, roles)?;
+            model.places.grants.push((grant.clone(), place.line));
             model.grants.push(grant);
         }
         for call in document.calls {
@@ -199,6 +206,13 @@ impl Model {
             model.calls.push(call);
         }
         Ok(model)
+    }
+
+    /// The model, as it stands in a file of this name.
+    #[must_use]
+    pub fn in_file(mut self, name: impl Into<String>) -> Self {
+        self.places.file = name.into();
+        self
     }
 
     /// Checks a grant that a test adds while the cloud runs.
@@ -264,8 +278,50 @@ impl Model {
         ))
     }
 
+    /// The service accounts that an identity trusts.
+    pub fn accounts_of(&self, identity: &str) -> &[ServiceAccount] {
+        self.identities.get(identity).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every scope that is declared: resources and what is in them.
+    pub(crate) fn scopes(&self) -> Vec<Scope> {
+        let mut scopes = Vec::new();
+        for (name, resource) in &self.resources {
+            scopes.push(Scope::new([name.as_str()]));
+            let mut add = |path: &[&str]| {
+                scopes.push(Scope::new([&[name.as_str()], path].concat()));
+            };
+            match resource {
+                Resource::KeyVault(vault) => {
+                    vault
+                        .secrets
+                        .keys()
+                        .for_each(|secret| add(&["secrets", secret]));
+                }
+                Resource::Storage(account) => {
+                    account
+                        .containers
+                        .iter()
+                        .for_each(|one| add(&["containers", one]));
+                }
+                Resource::ServiceBus(bus) => {
+                    bus.queues.keys().for_each(|one| add(&["queues", one]))
+                }
+                Resource::Cosmos(account) => {
+                    for (database, spec) in &account.databases {
+                        add(&["databases", database]);
+                        for container in spec.containers.keys() {
+                            add(&["databases", database, "containers", container]);
+                        }
+                    }
+                }
+            }
+        }
+        scopes
+    }
+
     /// Whether a scope names a declared resource or something declared in it.
-    fn declares(&self, scope: &Scope) -> bool {
+    pub(crate) fn declares(&self, scope: &Scope) -> bool {
         let segments: Vec<&str> = scope.segments().iter().map(String::as_str).collect();
         let Some((resource, path)) = segments.split_first() else {
             return false;
@@ -295,15 +351,20 @@ impl Model {
 
 fn identities(
     text: &str,
-    identities: BTreeMap<String, IdentityText<'_>>,
+    identities: BTreeMap<String, &RawValue>,
+    places: &mut Places,
 ) -> Result<BTreeMap<String, Vec<ServiceAccount>>, ModelError> {
     let mut trusted_by = BTreeMap::new();
     let mut parsed = BTreeMap::new();
-    for (identity, accounts) in identities {
+    for (identity, raw) in identities {
+        let place = Place::of(text, raw);
+        let accounts: IdentityText<'_> = place.parse(raw)?;
+        places.identities.insert(identity.clone(), place.line);
         let mut own = BTreeSet::new();
         for raw in accounts.service_accounts {
             let place = Place::of(text, raw);
             let account: ServiceAccount = place.parse(raw)?;
+            places.accounts.insert(account.clone(), place.line);
             if let Some(other) = trusted_by.insert(account.clone(), identity.clone()) {
                 return Err(ModelError::new(
                     place,

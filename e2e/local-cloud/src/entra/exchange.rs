@@ -13,7 +13,9 @@ use uuid::Uuid;
 use super::Entra;
 use super::access_token;
 use super::error::AadError;
+use super::explained;
 use crate::audit::{Decision, Entry};
+use crate::explain::exchange::Attempt;
 use crate::jwt::{Claims, JwtError, Unverified};
 use crate::model::{Model, Resource};
 use crate::names;
@@ -64,6 +66,7 @@ struct Trail {
     identity: Option<String>,
     subject: Option<String>,
     resource: String,
+    attempt: Attempt,
 }
 
 impl Entra {
@@ -83,6 +86,9 @@ impl Entra {
                 refusal.text.clone(),
             ),
         };
+        let explanation = code
+            .as_deref()
+            .map(|code| self.explain(code, tenant, &trail.attempt));
         self.audit.record(Entry {
             by: "entra".to_owned(),
             operation: "TokenExchange".to_owned(),
@@ -93,6 +99,7 @@ impl Entra {
             decision,
             code,
             why,
+            explanation,
         });
         outcome
     }
@@ -119,11 +126,13 @@ impl Entra {
         let client_id = required("client_id")?;
         let scope = required("scope")?;
         trail.resource = scope.chars().take(256).collect();
+        trail.attempt = explained::attempt(&form);
         let identity = self
             .directory
             .find(client_id)
             .ok_or_else(|| AadError::unknown_client(client_id, tenant))?;
         trail.identity = Some(identity.name.clone());
+        trail.attempt.identity = trail.identity.clone();
 
         let assertion = form
             .get("client_assertion")

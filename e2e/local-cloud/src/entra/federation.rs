@@ -57,6 +57,11 @@ impl Directory {
         }
     }
 
+    /// Every identity.
+    pub(crate) fn identities(&self) -> impl Iterator<Item = &Identity> {
+        self.identities.values()
+    }
+
     /// The identity of this client id.
     pub(crate) fn find(&self, client_id: &str) -> Option<&Identity> {
         self.identities.get(&client_id.parse::<Uuid>().ok()?)

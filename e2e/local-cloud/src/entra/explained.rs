@@ -1,0 +1,76 @@
+//! What Entra ID knows of a refused request, for its explanation.
+
+use std::collections::HashMap;
+
+use super::Entra;
+use crate::explain::Explanation;
+use crate::explain::exchange::{self, Assertion, Attempt, Known, Principal, Trust};
+use crate::jwt::Unverified;
+use crate::names;
+
+/// What a request presents, before anything of it is checked.
+pub(super) fn attempt(form: &HashMap<String, String>) -> Attempt {
+    let assertion = form.get("client_assertion").map(|token| token.trim());
+    let assertion = assertion.and_then(|token| Unverified::read(token).ok());
+    Attempt {
+        tenant: None,
+        client_id: form.get("client_id").cloned(),
+        identity: None,
+        scope: form.get("scope").cloned(),
+        assertion: assertion.map_or_else(Assertion::default, |token| {
+            let claims = token.claims();
+            let text = |name: &str| claims.text(name).map(str::to_owned);
+            Assertion {
+                issuer: text("iss"),
+                subject: text("sub"),
+                audience: claims.audience().map(str::to_owned),
+                from: claims.seconds("nbf").or_else(|| claims.seconds("iat")),
+                until: claims.seconds("exp"),
+                kid: Some(token.kid().to_owned()),
+            }
+        }),
+    }
+}
+
+impl Entra {
+    /// Why a request is refused with this code.
+    pub(super) fn explain(&self, code: &str, tenant: &str, attempt: &Attempt) -> Box<Explanation> {
+        let attempt = Attempt {
+            tenant: Some(tenant.to_owned()),
+            ..attempt.clone()
+        };
+        let identities = self.directory.identities();
+        let trusts: Vec<_> = identities
+            .flat_map(|identity| {
+                identity.federated_credentials.iter().map(|trusted| Trust {
+                    identity: identity.name.clone(),
+                    name: trusted
+                        .subject
+                        .replacen("system:serviceaccount:", "", 1)
+                        .replace(':', "-"),
+                    issuer: trusted.issuer.clone(),
+                    subject: trusted.subject.clone(),
+                    audience: trusted.audience.clone(),
+                })
+            })
+            .collect();
+        let principals: Vec<_> = self
+            .directory
+            .identities()
+            .map(|identity| Principal {
+                name: identity.name.clone(),
+                client_id: identity.client_id.to_string(),
+                object_id: names::object_id(&identity.name).to_string(),
+            })
+            .collect();
+        let known = Known {
+            model: &self.model,
+            trusts: &trusts,
+            principals: &principals,
+            tenant: &names::tenant_id().to_string(),
+            resources: &self.resources,
+            now: self.clock.now(),
+        };
+        Box::new(exchange::explain(code, &attempt, &known))
+    }
+}
