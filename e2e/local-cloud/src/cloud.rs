@@ -24,7 +24,7 @@ use crate::gate::Gate;
 use crate::holds::Holds;
 use crate::key_vault::KeyVault;
 use crate::keys::KeyRing;
-use crate::model::{Model, ModelError, Resource};
+use crate::model::{self, Model, ModelError, Resource};
 use crate::names;
 use crate::proxy::{self, Proxy};
 use crate::roles::Roles;
@@ -116,7 +116,7 @@ impl LocalCloud {
         })?;
         let model =
             Model::parse(&text, &roles).map_err(|source| StartError::Model { file, source })?;
-        let model = model.in_file(shown(path));
+        let model = model.in_file(model::file_name(path));
         let state =
             StateDirectory::create(state).map_err(StartError::setup("the state directory"))?;
         start(model, roles, state).await
@@ -332,16 +332,6 @@ async fn loopback() -> Result<TcpListener, StartError> {
     TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
         .await
         .map_err(StartError::setup("a port on loopback"))
-}
-
-/// A file's name as a person at this place would write it.
-fn shown(path: &Path) -> String {
-    let here = std::env::current_dir().ok();
-    let below = here.and_then(|here| path.strip_prefix(here).ok().map(Path::to_path_buf));
-    below
-        .unwrap_or_else(|| path.to_owned())
-        .display()
-        .to_string()
 }
 
 fn port_of(listener: &TcpListener) -> Result<u16, StartError> {

@@ -28,6 +28,7 @@ mod explained;
 mod federation;
 mod issuer_keys;
 
+pub(crate) use exchange::known_resources;
 use federation::Directory;
 use issuer_keys::IssuerKeys;
 
@@ -59,7 +60,7 @@ impl Entra {
             keys,
             issuer_keys: IssuerKeys::new(client, clock.clone()),
             directory: Directory::from_model(model),
-            resources: exchange::known_resources(model),
+            resources: known_resources(model),
             model: model.clone(),
             clock,
             audit,

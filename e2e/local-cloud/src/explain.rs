@@ -11,15 +11,20 @@ use serde::{Deserialize, Serialize};
 
 pub mod admission;
 mod az;
+mod clues;
 pub mod codes;
 mod differences;
 pub mod exchange;
+mod explainer;
+mod report;
 pub mod role;
 pub mod text;
 mod times;
 pub mod token;
 
 pub use differences::{Against, Difference, Parting};
+pub use explainer::{Explainer, Finding};
+pub use report::{Claim, Granted, TokenReport, Verdict};
 
 /// The five steps of every access, as `docs/access-paths.md` counts them.
 pub const STEPS: [&str; 5] = [
@@ -122,7 +127,9 @@ impl Fix {
         }
     }
 
-    fn at(mut self, file: &str, line: Option<usize>) -> Self {
+    /// The fix, at a line of a file; without one nothing is added.
+    #[must_use]
+    pub fn at(mut self, file: &str, line: Option<usize>) -> Self {
         if line.is_some() {
             self.file = Some(file.to_owned());
             self.line = line;

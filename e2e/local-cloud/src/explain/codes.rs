@@ -49,7 +49,7 @@ mod tests {
             let texts = [known.causes, known.check, known.mend];
             for text in texts.iter().copied().flatten().chain([&known.means]) {
                 assert!(
-                    text.len() > 15 && text.ends_with(['.', '`']),
+                    text.len() > 10 && text.ends_with(['.', '`']),
                     "{code}: {text}"
                 );
             }

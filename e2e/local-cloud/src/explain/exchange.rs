@@ -205,7 +205,7 @@ impl Story<'_> {
             subject.unwrap_or(&trust.subject),
             EXCHANGE_AUDIENCE,
         );
-        let line = self.line_of(trust);
+        let line = line_of(self.known.model, trust);
         let fix = Fix::new("If this is your cluster's issuer, make the credential's the same, to the character; here is who it trusts")
             .at(self.file(), line)
             .with_az(az);
@@ -240,7 +240,7 @@ impl Story<'_> {
                 .push(fix.with_spot(SpotKind::ServiceAccountName, &trusted));
         }
         let file = self.file().to_owned();
-        let line = self.line_of(trust);
+        let line = line_of(self.known.model, trust);
         let issuer = self
             .attempt
             .assertion
@@ -290,7 +290,7 @@ impl Story<'_> {
 
     fn mend_audience(&mut self, trust: &Trust) {
         let what = "Present the token of the file that AZURE_FEDERATED_TOKEN_FILE names: another projected token is for another service";
-        let line = self.line_of(trust);
+        let line = line_of(self.known.model, trust);
         let az = (trust.audience != EXCHANGE_AUDIENCE).then(|| {
             az::update_credential(
                 &trust.name,
@@ -548,13 +548,13 @@ impl Story<'_> {
         let found = self.known.principals.iter().find(same);
         found.map(|one| one.name.as_str())
     }
+}
 
-    /// Where the access model says what a credential trusts, or else its identity.
-    fn line_of(&self, trust: &Trust) -> Option<usize> {
-        let places = &self.known.model.places;
-        let line = account(&trust.subject).and_then(|account| places.account(&account));
-        line.or_else(|| places.identity(&trust.identity))
-    }
+/// Where the access model says what a credential trusts, or else its identity.
+pub(super) fn line_of(model: &Model, trust: &Trust) -> Option<usize> {
+    let places = &model.places;
+    let line = account(&trust.subject).and_then(|account| places.account(&account));
+    line.or_else(|| places.identity(&trust.identity))
 }
 
 /// The service account of a subject such as `system:serviceaccount:ns:name`.
