@@ -4,7 +4,7 @@
 //! It is parsed strictly: whatever is unknown, dangling or ambiguous is an
 //! error with its line and column, before anything runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
@@ -14,9 +14,12 @@ use serde_json::value::RawValue;
 use crate::roles::{RoleSystem, Roles};
 use crate::unique_map::UniqueMap;
 
+mod identities;
 mod place;
 mod resources;
 
+pub(crate) use identities::SystemAssignedTo;
+pub use identities::{FederatedTrust, Identity, IdentityKind};
 use place::Place;
 pub use place::Places;
 pub use resources::{
@@ -29,8 +32,8 @@ pub use resources::{
 pub struct Model {
     /// Resources by logical name.
     pub resources: BTreeMap<String, Resource>,
-    /// User-assigned identities by name, each with the accounts that it trusts.
-    pub identities: BTreeMap<String, Vec<ServiceAccount>>,
+    /// Identities by name.
+    pub identities: BTreeMap<String, Identity>,
     /// Role assignments.
     pub grants: Vec<Grant>,
     /// Calls between services, by Kubernetes trust.
@@ -154,13 +157,6 @@ struct Document<'a> {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct IdentityText<'a> {
-    #[serde(borrow)]
-    service_accounts: Vec<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GrantText<'a> {
     #[serde(borrow)]
@@ -182,7 +178,7 @@ impl Model {
         });
         let resources = resources.collect::<Result<_, ModelError>>()?;
         let mut places = Places::default();
-        let identities = identities(text, document.identities.0, &mut places)?;
+        let identities = identities::parse(text, document.identities.0, &mut places)?;
         let mut model = Self {
             resources,
             identities,
@@ -216,9 +212,9 @@ impl Model {
         self
     }
 
-    /// Checks a grant that a test adds while the cloud runs.
-    pub fn check(&self, grant: &Grant, roles: &Roles) -> Result<(), String> {
-        self.known_identity(&grant.identity)?;
+    /// Checks role and scope of a grant, which may be for an identity that was
+    /// made while the cloud runs.
+    pub(crate) fn check_place(&self, grant: &Grant, roles: &Roles) -> Result<(), String> {
         let Some(system) = roles.system(&grant.role) else {
             let known: Vec<_> = roles.names().collect();
             return Err(format!(
@@ -259,7 +255,9 @@ impl Model {
             role: string(grant.role)?,
             scope: Scope::new(string(grant.scope)?.split('/')),
         };
-        self.check(&checked, roles).map_err(|problem| {
+        let known = self.known_identity(&checked.identity);
+        let sound = known.and_then(|()| self.check_place(&checked, roles));
+        sound.map_err(|problem| {
             let at = match problem.split(' ').next() {
                 Some("scope") => grant.scope,
                 Some("identity") => grant.identity,
@@ -281,7 +279,8 @@ impl Model {
 
     /// The service accounts that an identity trusts.
     pub fn accounts_of(&self, identity: &str) -> &[ServiceAccount] {
-        self.identities.get(identity).map_or(&[], Vec::as_slice)
+        let found = self.identities.get(identity);
+        found.map_or(&[], |identity| identity.service_accounts.as_slice())
     }
 
     /// Every scope that is declared: resources and what is in them.
@@ -357,38 +356,6 @@ pub fn file_name(path: &Path) -> String {
         .as_deref()
         .and_then(|here| path.strip_prefix(here).ok());
     below.unwrap_or(path).display().to_string()
-}
-
-fn identities(
-    text: &str,
-    identities: BTreeMap<String, &RawValue>,
-    places: &mut Places,
-) -> Result<BTreeMap<String, Vec<ServiceAccount>>, ModelError> {
-    let mut trusted_by = BTreeMap::new();
-    let mut parsed = BTreeMap::new();
-    for (identity, raw) in identities {
-        let place = Place::of(text, raw);
-        let accounts: IdentityText<'_> = place.parse(raw)?;
-        places.identities.insert(identity.clone(), place.line);
-        let mut own = BTreeSet::new();
-        for raw in accounts.service_accounts {
-            let place = Place::of(text, raw);
-            let account: ServiceAccount = place.parse(raw)?;
-            places.accounts.insert(account.clone(), place.line);
-            if let Some(other) = trusted_by.insert(account.clone(), identity.clone()) {
-                return Err(ModelError::new(
-                    place,
-                    format!(
-                        "service account `{}/{}` is trusted twice, by identities `{other}` and `{identity}`",
-                        account.namespace, account.name
-                    ),
-                ));
-            }
-            own.insert(account);
-        }
-        parsed.insert(identity, own.into_iter().collect());
-    }
-    Ok(parsed)
 }
 
 #[cfg(test)]

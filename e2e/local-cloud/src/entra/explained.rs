@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::Entra;
+use crate::directory::Identity;
 use crate::explain::Explanation;
 use crate::explain::exchange::{self, Assertion, Attempt, Known, Principal, Trust};
 use crate::jwt::Unverified;
@@ -40,29 +41,25 @@ impl Entra {
             ..attempt.clone()
         };
         let identities = self.directory.identities();
-        let trusts: Vec<_> = identities
-            .flat_map(|identity| {
-                identity.federated_credentials.iter().map(|trusted| Trust {
-                    identity: identity.name.clone(),
-                    name: trusted
-                        .subject
-                        .replacen("system:serviceaccount:", "", 1)
-                        .replace(':', "-"),
-                    issuer: trusted.issuer.clone(),
-                    subject: trusted.subject.clone(),
-                    audience: trusted.audience.clone(),
-                })
-            })
-            .collect();
-        let principals: Vec<_> = self
-            .directory
-            .identities()
-            .map(|identity| Principal {
-                name: identity.name.clone(),
-                client_id: identity.client_id.to_string(),
-                object_id: names::object_id(&identity.name).to_string(),
-            })
-            .collect();
+        let trust = |identity: &Identity| {
+            let name = identity.name.clone();
+            let credentials = identity.federated_credentials.iter();
+            let trusts = credentials.map(|trusted| Trust {
+                identity: name.clone(),
+                name: trusted.name.clone(),
+                issuer: trusted.issuer.clone(),
+                subject: trusted.subject.clone(),
+                audience: trusted.audience.clone(),
+            });
+            trusts.collect::<Vec<_>>()
+        };
+        let trusts: Vec<_> = identities.iter().flat_map(trust).collect();
+        let principal = |identity: &Identity| Principal {
+            name: identity.name.clone(),
+            client_id: identity.client_id.to_string(),
+            object_id: identity.object_id.to_string(),
+        };
+        let principals: Vec<_> = identities.iter().map(principal).collect();
         let known = Known {
             model: &self.model,
             trusts: &trusts,

@@ -57,7 +57,15 @@ impl Explainer {
         let trust = |identity: &String| {
             let accounts = model.accounts_of(identity).iter();
             let trusts = accounts.map(|account| Trust::in_account(identity, account, &issuer));
-            trusts.collect::<Vec<_>>()
+            let others = model.identities[identity].federated_credentials.iter();
+            let others = others.enumerate().map(|(number, trust)| Trust {
+                identity: identity.clone(),
+                name: format!("external-{}", number + 1),
+                issuer: trust.issuer.clone(),
+                subject: trust.subject.clone(),
+                audience: trust.audience.clone(),
+            });
+            trusts.chain(others).collect::<Vec<_>>()
         };
         let principal = |name: &String| Principal {
             name: name.clone(),
@@ -76,7 +84,8 @@ impl Explainer {
     /// The issuer of another cluster than the local one.
     #[must_use]
     pub fn with_issuer(mut self, issuer: &str) -> Self {
-        for trust in &mut self.trusts {
+        let local = names::cluster_issuer();
+        for trust in self.trusts.iter_mut().filter(|trust| trust.issuer == local) {
             issuer.clone_into(&mut trust.issuer);
         }
         self
