@@ -15,6 +15,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+mod places;
+
+pub use places::{Place, Places};
+
 /// What the harness runs unless it is told otherwise: the base with the component
 /// that shows who may do what.
 pub fn default_directory() -> PathBuf {
@@ -37,6 +41,8 @@ pub struct Manifests {
     pub deployments: BTreeMap<String, Deployment>,
     /// Services by name.
     pub services: BTreeMap<String, Service>,
+    /// The files that all of this was read from, each with its namespace.
+    files: Vec<(PathBuf, String)>,
 }
 
 #[derive(Deserialize)]
@@ -108,8 +114,10 @@ impl Manifests {
                 self.add_kustomization(&path, outer)?;
                 continue;
             }
+            let namespace = outer.unwrap_or("default");
+            self.files.push((path.clone(), namespace.to_owned()));
             for document in documents(&path)? {
-                self.add(&document, &path, outer.unwrap_or("default"))
+                self.add(&document, &path, namespace)
                     .with_context(|| format!("in {}", path.display()))?;
             }
         }

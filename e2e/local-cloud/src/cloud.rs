@@ -18,13 +18,13 @@ use crate::clock::Clock;
 use crate::cluster::{Cluster, issuer};
 use crate::control::{self, Control};
 use crate::cosmos::Cosmos;
-use crate::entra::Entra;
+use crate::entra::{Entra, ExternalIssuer, Issuers};
 use crate::front_door::{self, Routes};
 use crate::gate::Gate;
 use crate::holds::Holds;
 use crate::key_vault::KeyVault;
 use crate::keys::KeyRing;
-use crate::model::{Model, ModelError, Resource};
+use crate::model::{self, Model, ModelError, Resource};
 use crate::names;
 use crate::proxy::{self, Proxy};
 use crate::roles::Roles;
@@ -75,6 +75,7 @@ impl StartError {
 /// Everything that the cloud plays; what the control API works on.
 pub(crate) struct Planes {
     pub(crate) gate: Gate,
+    pub(crate) entra: Arc<Entra>,
     pub(crate) clock: Clock,
     pub(crate) audit: Audit,
     pub(crate) holds: Holds,
@@ -100,6 +101,7 @@ impl Planes {
 pub struct LocalCloud {
     endpoints: Endpoints,
     state: StateDirectory,
+    entra: Arc<Entra>,
     _proxy: Proxy,
     _serving: Vec<AbortOnDropHandle<()>>,
 }
@@ -107,15 +109,16 @@ pub struct LocalCloud {
 impl LocalCloud {
     /// Starts a cloud on the access model in a file. With a state directory it
     /// leaves there what clients need; without one it makes a temporary one.
-    pub async fn start(model: &Path, state: Option<PathBuf>) -> Result<Self, StartError> {
+    pub async fn start(path: &Path, state: Option<PathBuf>) -> Result<Self, StartError> {
         let roles = Roles::built_in();
-        let file = model.display().to_string();
-        let text = std::fs::read_to_string(model).map_err(|source| StartError::ModelFile {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|source| StartError::ModelFile {
             file: file.clone(),
             source,
         })?;
         let model =
             Model::parse(&text, &roles).map_err(|source| StartError::Model { file, source })?;
+        let model = model.in_file(model::file_name(path));
         let state =
             StateDirectory::create(state).map_err(StartError::setup("the state directory"))?;
         start(model, roles, state).await
@@ -124,6 +127,14 @@ impl LocalCloud {
     /// Where everything is.
     pub fn endpoints(&self) -> &Endpoints {
         &self.endpoints
+    }
+
+    /// Lets Entra ID ask an external issuer for its keys. Who is trusted is not
+    /// changed by it: that is what federated credentials say.
+    pub fn declare_issuer(&self, external: ExternalIssuer) -> Result<(), StartError> {
+        self.entra
+            .declare_issuer(external)
+            .map_err(StartError::setup("an external issuer"))
     }
 
     /// The directory with what clients need.
@@ -156,6 +167,7 @@ async fn start(
 
     let listener = loopback().await?;
     let port = port_of(&listener)?;
+    let played = hosts.clone();
     let proxy = proxy::start(hosts, port)
         .await
         .map_err(StartError::setup("the proxy"))?;
@@ -169,11 +181,20 @@ async fn start(
         audit.clone(),
         holds.clone(),
     );
-    let entra = Entra::new(&model, entra_keys, client, clock.clone(), audit.clone());
+    let issuers = Issuers::new(client, played);
+    let entra = Entra::new(
+        &model,
+        gate.clone(),
+        entra_keys,
+        issuers,
+        clock.clone(),
+        audit.clone(),
+    );
+    let entra = Arc::new(entra);
 
     let resources = Resources::new(&model, &gate, &clock);
     let mut planes = resources.http;
-    planes.insert(names::LOGIN_HOST.to_owned(), Arc::new(entra).router());
+    planes.insert(names::LOGIN_HOST.to_owned(), Arc::clone(&entra).router());
     planes.insert(
         names::ISSUER_HOST.to_owned(),
         issuer::router(cluster_keys.clone()),
@@ -214,6 +235,7 @@ async fn start(
         .map_err(StartError::setup("the state directory"))?;
     let planes = Arc::new(Planes {
         gate,
+        entra: Arc::clone(&entra),
         clock,
         audit,
         holds,
@@ -229,6 +251,7 @@ async fn start(
     Ok(LocalCloud {
         endpoints,
         state,
+        entra,
         _proxy: proxy,
         _serving: serving,
     })

@@ -26,6 +26,8 @@ use crate::cluster::{RunningPod, TokenRequest};
 use crate::holds::Matcher;
 use crate::model::{Grant, Scope};
 
+mod trust;
+
 /// What the control API works on, and who may use it.
 #[derive(Clone)]
 pub(crate) struct Control {
@@ -112,6 +114,7 @@ pub(crate) fn router(control: Control) -> Router {
         .route("/cluster/tokens", post(sign_token))
         .route("/cluster/pods", post(create_pod))
         .route("/cluster/pods/{namespace}/{name}", delete(delete_pod))
+        .merge(trust::router())
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(control.clone(), guard))
         .with_state(control)
@@ -258,12 +261,11 @@ async fn create_pod(
     State(control): State<Control>,
     Json(pod): Json<Pod>,
 ) -> Result<Json<RunningPod>, Refusal> {
-    control
-        .planes
-        .cluster
-        .create(pod)
-        .map(Json)
-        .map_err(bad_request)
+    let Planes { audit, cluster, .. } = &*control.planes;
+    let asked = pod.clone();
+    let refused = |text: &String| audit.record(cluster.not_admitted(&asked, text));
+    let created = cluster.create(pod).inspect_err(refused);
+    created.map(Json).map_err(bad_request)
 }
 
 async fn delete_pod(
