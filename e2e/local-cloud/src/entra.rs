@@ -136,7 +136,7 @@ impl Entra {
 
 async fn keys_of(State(entra): State<Arc<Entra>>, Path(tenant): Path<String>) -> Response {
     match exchange::check_tenant(&tenant) {
-        Ok(()) => Json(jwks(&entra.keys.published())).into_response(),
+        Ok(()) => Json(jwks(&entra.keys.published(entra.clock.now()))).into_response(),
         Err(refusal) => refusal.response(entra.clock.now(), None),
     }
 }

@@ -188,7 +188,7 @@ impl Gate {
         let key = self
             .shared
             .entra_keys
-            .find(token.kid())
+            .find(token.kid(), self.shared.clock.now())
             .ok_or(TokenRefusal::UnknownKey)?;
         let claims = token.verify(&key).ok_or(TokenRefusal::Signature)?;
 

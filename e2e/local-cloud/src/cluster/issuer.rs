@@ -11,6 +11,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::clock::Clock;
 use crate::keys::{KeyRing, jwks};
 use crate::names;
 
@@ -65,7 +66,7 @@ pub(crate) fn sign(
 }
 
 /// What the issuer's host serves: discovery document and key set.
-pub(crate) fn router(keys: KeyRing) -> Router {
+pub(crate) fn router(keys: KeyRing, clock: Clock) -> Router {
     let base = names::cluster_issuer();
     let path = base
         .split_once(names::ISSUER_HOST)
@@ -87,7 +88,7 @@ pub(crate) fn router(keys: KeyRing) -> Router {
         .route(
             &keys_path,
             get(move || async move {
-                let mut response = Json(jwks(&keys.published())).into_response();
+                let mut response = Json(jwks(&keys.published(clock.now()))).into_response();
                 let kind = header::HeaderValue::from_static("application/jwk-set+json");
                 response.headers_mut().insert(header::CONTENT_TYPE, kind);
                 cached(response)
