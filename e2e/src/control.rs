@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use local_cloud::audit::Record;
 use local_cloud::control::GrantBody;
 use local_cloud::holds::{Matcher, State};
+use local_cloud::keys::PublishedKey;
 use local_cloud::{Endpoints, RunningPod, TokenRequest};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -130,6 +131,44 @@ impl Control {
         self.send(self.request(Method::PUT, &path).json(&body))
             .await?;
         Ok(())
+    }
+
+    /// The keys that the cluster's issuer publishes.
+    pub async fn cluster_keys(&self) -> Result<Vec<PublishedKey>> {
+        self.keys(Method::GET, "cluster/keys").await
+    }
+
+    /// Rotates the cluster's signing key as AKS does: the key before is good for
+    /// another 24 hours, one that was retired earlier goes at once.
+    pub async fn rotate_cluster_key(&self) -> Result<Vec<PublishedKey>> {
+        self.keys(Method::POST, "cluster/keys/rotate").await
+    }
+
+    /// The keys that Entra ID publishes.
+    pub async fn entra_keys(&self) -> Result<Vec<PublishedKey>> {
+        self.keys(Method::GET, "entra/keys").await
+    }
+
+    /// Has Entra ID publish the key that will sign next.
+    pub async fn publish_entra_key(&self) -> Result<Vec<PublishedKey>> {
+        self.keys(Method::POST, "entra/keys/publish").await
+    }
+
+    /// Has Entra ID sign with its next key. The one before stays published until
+    /// it is withdrawn.
+    pub async fn rotate_entra_key(&self) -> Result<Vec<PublishedKey>> {
+        self.keys(Method::POST, "entra/keys/rotate").await
+    }
+
+    /// Has Entra ID publish a retired key no longer.
+    pub async fn withdraw_entra_key(&self, kid: &str) -> Result<Vec<PublishedKey>> {
+        self.keys(Method::DELETE, &format!("entra/keys/{kid}"))
+            .await
+    }
+
+    async fn keys(&self, method: Method, path: &str) -> Result<Vec<PublishedKey>> {
+        let listing = self.send(self.request(method, path)).await?;
+        Ok(listing.json().await?)
     }
 
     /// Creates a service account in the cluster.

@@ -79,6 +79,8 @@ pub(crate) struct Planes {
     pub(crate) audit: Audit,
     pub(crate) holds: Holds,
     pub(crate) cluster: Cluster,
+    pub(crate) cluster_keys: KeyRing,
+    pub(crate) entra_keys: KeyRing,
     pub(crate) vaults: BTreeMap<String, Arc<KeyVault>>,
     digests: BTreeMap<String, Digest>,
 }
@@ -170,7 +172,7 @@ async fn start(
         audit.clone(),
         holds.clone(),
     );
-    let entra = Entra::new(&model, entra_keys, client, clock.clone(), audit.clone());
+    let entra = Entra::new(&model, entra_keys.clone(), client, clock.clone(), audit.clone());
 
     let resources = Resources::new(&model, &gate, &clock);
     let mut planes = resources.http;
@@ -206,7 +208,7 @@ async fn start(
 
     let cluster = Cluster::start(
         state.path().join("pods"),
-        cluster_keys,
+        cluster_keys.clone(),
         clock.clone(),
         endpoints.proxy_environment(&state.ca_file()),
     );
@@ -219,6 +221,8 @@ async fn start(
         audit,
         holds,
         cluster,
+        cluster_keys,
+        entra_keys,
         vaults: resources.vaults,
         digests: resources.digests,
     });
