@@ -1,5 +1,6 @@
 //! The client of the local cloud's control API.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,11 +8,14 @@ use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use local_cloud::audit::Record;
 use local_cloud::control::GrantBody;
+use local_cloud::faults::{Active, Switch};
 use local_cloud::holds::{Matcher, State};
 use local_cloud::keys::PublishedKey;
 use local_cloud::{Endpoints, RunningPod, TokenRequest};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
+
+mod trust;
 
 /// Speaks to one running cloud.
 #[derive(Clone)]
@@ -169,6 +173,34 @@ impl Control {
     async fn keys(&self, method: Method, path: &str) -> Result<Vec<PublishedKey>> {
         let listing = self.send(self.request(method, path)).await?;
         Ok(listing.json().await?)
+    }
+
+    /// Switches a fault of the identity plane on; returns its number.
+    pub async fn switch_on(&self, switch: &Switch) -> Result<u64> {
+        let request = self.request(Method::POST, "faults").json(switch);
+        let body: Value = self.send(request).await?.json().await?;
+        body["number"]
+            .as_u64()
+            .context("the control API numbers the fault")
+    }
+
+    /// The faults that are on.
+    pub async fn faults(&self) -> Result<Vec<Active>> {
+        let faults = self.send(self.request(Method::GET, "faults")).await?;
+        Ok(faults.json().await?)
+    }
+
+    /// The names of all faults, with what each does.
+    pub async fn fault_names(&self) -> Result<BTreeMap<String, String>> {
+        let names = self.request(Method::GET, "faults/names");
+        Ok(self.send(names).await?.json().await?)
+    }
+
+    /// Switches one fault off, or all.
+    pub async fn clear_faults(&self, number: Option<u64>) -> Result<()> {
+        let path = number.map_or("faults".to_owned(), |number| format!("faults/{number}"));
+        self.send(self.request(Method::DELETE, &path)).await?;
+        Ok(())
     }
 
     /// Creates a service account in the cluster.

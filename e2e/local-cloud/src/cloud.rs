@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
@@ -18,7 +19,8 @@ use crate::clock::Clock;
 use crate::cluster::{Cluster, issuer};
 use crate::control::{self, Control};
 use crate::cosmos::Cosmos;
-use crate::entra::Entra;
+use crate::entra::{Entra, ExternalIssuer, Issuers};
+use crate::faults::Faults;
 use crate::front_door::{self, Routes};
 use crate::gate::Gate;
 use crate::holds::Holds;
@@ -75,10 +77,12 @@ impl StartError {
 /// Everything that the cloud plays; what the control API works on.
 pub(crate) struct Planes {
     pub(crate) gate: Gate,
+    pub(crate) entra: Arc<Entra>,
     pub(crate) clock: Clock,
     pub(crate) audit: Audit,
     pub(crate) holds: Holds,
     pub(crate) cluster: Cluster,
+    pub(crate) faults: Faults,
     pub(crate) cluster_keys: KeyRing,
     pub(crate) entra_keys: KeyRing,
     pub(crate) vaults: BTreeMap<String, Arc<KeyVault>>,
@@ -102,6 +106,7 @@ impl Planes {
 pub struct LocalCloud {
     endpoints: Endpoints,
     state: StateDirectory,
+    entra: Arc<Entra>,
     _proxy: Proxy,
     _serving: Vec<AbortOnDropHandle<()>>,
 }
@@ -126,6 +131,14 @@ impl LocalCloud {
     /// Where everything is.
     pub fn endpoints(&self) -> &Endpoints {
         &self.endpoints
+    }
+
+    /// Lets Entra ID ask an external issuer for its keys. Who is trusted is not
+    /// changed by it: that is what federated credentials say.
+    pub fn declare_issuer(&self, external: ExternalIssuer) -> Result<(), StartError> {
+        self.entra
+            .declare_issuer(external)
+            .map_err(StartError::setup("an external issuer"))
     }
 
     /// The directory with what clients need.
@@ -159,6 +172,7 @@ async fn start(
 
     let listener = loopback().await?;
     let port = port_of(&listener)?;
+    let played = hosts.clone();
     let proxy = proxy::start(hosts, port)
         .await
         .map_err(StartError::setup("the proxy"))?;
@@ -172,14 +186,26 @@ async fn start(
         audit.clone(),
         holds.clone(),
     );
-    let entra = Entra::new(&model, entra_keys.clone(), client, clock.clone(), audit.clone());
+    let issuers = Issuers::new(client, played);
+    let entra = Entra::new(
+        &model,
+        gate.clone(),
+        entra_keys.clone(),
+        issuers,
+        clock.clone(),
+        audit.clone(),
+    );
+    let entra = Arc::new(entra);
 
     let resources = Resources::new(&model, &gate, &clock);
     let mut planes = resources.http;
-    planes.insert(names::LOGIN_HOST.to_owned(), Arc::new(entra).router());
+    planes.insert(names::LOGIN_HOST.to_owned(), Arc::clone(&entra).router());
     planes.insert(
         names::ISSUER_HOST.to_owned(),
-        issuer::router(cluster_keys.clone(), clock.clone()),
+        issuer::router(cluster_keys.clone(), clock.clone()).layer(from_fn_with_state(
+            gate.faults().clone(),
+            issuer::troubled,
+        )),
     );
 
     let mut endpoints = Endpoints::new(proxy.address);
@@ -215,12 +241,15 @@ async fn start(
     state
         .project(&model, &cluster, &endpoints)
         .map_err(StartError::setup("the state directory"))?;
+    let faults = gate.faults().clone();
     let planes = Arc::new(Planes {
         gate,
+        entra: Arc::clone(&entra),
         clock,
         audit,
         holds,
         cluster,
+        faults,
         cluster_keys,
         entra_keys,
         vaults: resources.vaults,
@@ -234,6 +263,7 @@ async fn start(
     Ok(LocalCloud {
         endpoints,
         state,
+        entra,
         _proxy: proxy,
         _serving: serving,
     })

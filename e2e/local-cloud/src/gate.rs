@@ -15,6 +15,8 @@ use uuid::Uuid;
 
 use crate::audit::{Audit, Decision, Entry};
 use crate::clock::Clock;
+use crate::directory::Directory;
+use crate::faults::{Faults, History};
 use crate::holds::Holds;
 use crate::jwt::{JwtError, Unverified};
 use crate::keys::KeyRing;
@@ -125,8 +127,10 @@ struct Shared {
     holds: Holds,
     roles: Roles,
     model: Model,
+    directory: Directory,
+    faults: Faults,
     // Held for a lookup or a change only, never across an await.
-    grants: RwLock<Vec<Grant>>,
+    grants: RwLock<History<Vec<Grant>>>,
 }
 
 impl Gate {
@@ -140,7 +144,10 @@ impl Gate {
         audit: Audit,
         holds: Holds,
     ) -> Self {
-        let grants = RwLock::new(model.grants.clone());
+        let grants = RwLock::new(History::new(model.grants.clone()));
+        let faults = Faults::new(clock.clone());
+        let directory =
+            Directory::from_model(&model, clock.clone(), holds.clone(), faults.clone());
         Self {
             shared: Arc::new(Shared {
                 entra_keys,
@@ -149,9 +156,21 @@ impl Gate {
                 holds,
                 roles,
                 model,
+                directory,
+                faults,
                 grants,
             }),
         }
+    }
+
+    /// The directory whose principals the gate knows.
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.shared.directory
+    }
+
+    /// The faults that are on.
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.shared.faults
     }
 
     /// Checks a bearer token: algorithm, key, signature, issuer, audience of
@@ -221,22 +240,17 @@ impl Gate {
             .text("oid")
             .and_then(|oid| oid.parse().ok())
             .ok_or(TokenRefusal::UnknownPrincipal)?;
-        let (name, accounts) = self
+        let principal = self
             .shared
-            .model
-            .identities
-            .iter()
-            .find(|(name, _)| names::object_id(name) == object_id)
+            .directory
+            .principal(object_id)
             .ok_or(TokenRefusal::UnknownPrincipal)?;
         Ok(Caller {
-            name: name.clone(),
+            name: principal.name,
             // Of several accounts the access token does not say which.
-            subject: match &accounts[..] {
-                [account] => Some(account.subject()),
-                _ => None,
-            },
+            subject: principal.subject,
             object_id,
-            client_id: names::client_id(name),
+            client_id: principal.client_id,
             issuer: issuer.to_owned(),
             expires_at: OffsetDateTime::from_unix_timestamp(expires)
                 .map_err(|_| TokenRefusal::Malformed("exp is out of range"))?,
@@ -288,28 +302,40 @@ impl Gate {
 
     /// Adds a role assignment, as an administrator would.
     pub fn grant(&self, grant: Grant) -> Result<(), String> {
-        self.shared.model.check(&grant, &self.shared.roles)?;
-        let mut grants = self
-            .shared
-            .grants
-            .write()
-            .expect("no one panics while holding the grants");
-        if !grants.contains(&grant) {
-            grants.push(grant);
+        if self.shared.directory.named(&grant.identity).is_none() {
+            return Err(format!("there is no identity `{}`", grant.identity));
         }
+        self.shared.model.check_place(&grant, &self.shared.roles)?;
+        self.change_grants(|grants| {
+            if !grants.contains(&grant) {
+                grants.push(grant);
+            }
+        });
         Ok(())
     }
 
     /// Removes a role assignment; whether there was one.
     pub fn revoke(&self, grant: &Grant) -> bool {
+        self.change_grants(|grants| {
+            let before = grants.len();
+            grants.retain(|standing| standing != grant);
+            grants.len() < before
+        })
+    }
+
+    /// Removes every role assignment of an identity that is gone: none of them is
+    /// that of a later one of its name, whose object id is another.
+    pub(crate) fn forget(&self, identity: &str) {
+        self.change_grants(|grants| grants.retain(|standing| standing.identity != identity));
+    }
+
+    fn change_grants<T>(&self, change: impl FnOnce(&mut Vec<Grant>) -> T) -> T {
         let mut grants = self
             .shared
             .grants
             .write()
             .expect("no one panics while holding the grants");
-        let before = grants.len();
-        grants.retain(|standing| standing != grant);
-        grants.len() < before
+        grants.change(self.shared.clock.now(), change)
     }
 
     fn granting(&self, caller: &Caller, operation: &Operation) -> Option<Grant> {
@@ -319,6 +345,7 @@ impl Gate {
             .read()
             .expect("no one panics while holding the grants");
         grants
+            .as_of(self.shared.faults.roles_seen_as_of(&caller.name))
             .iter()
             .find(|grant| {
                 let covers = operation.scope.is_within(&grant.scope)

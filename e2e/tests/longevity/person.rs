@@ -1,4 +1,4 @@
-//! Somebody who looks at the pages every minute or so: makes a list every hour,
+//! Somebody who looks at the pages every few minutes: makes a list every hour,
 //! adds to-dos, edits them, attaches files, and reads what happened.
 //!
 //! A person tries nothing twice: whatever does not succeed at once is a failure.
@@ -7,6 +7,7 @@
 #[path = "../scenarios/person/browser.rs"]
 mod browser;
 #[path = "../scenarios/person/page.rs"]
+#[expect(dead_code, reason = "the scenarios read more of a page")]
 mod page;
 
 use std::net::SocketAddr;
@@ -86,7 +87,8 @@ impl Person {
         self.list = Some(List {
             watcher: Watcher::start(self.frontend, &page.path),
             path: page.path,
-            entries: 0,
+            // That it was made.
+            entries: 1,
         });
         Ok(())
     }
@@ -154,7 +156,7 @@ impl Person {
             if Instant::now() > deadline {
                 bail!("{path}: {not}: {}", page.words());
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 

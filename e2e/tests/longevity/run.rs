@@ -12,6 +12,7 @@ use e2e::faked_clock::FakedClock;
 use e2e::stack::{Options, Stack};
 use local_cloud::audit::{Decision, Record};
 
+use crate::Pace;
 use crate::person::Person;
 use crate::plan;
 use crate::report::{Report, Row};
@@ -38,10 +39,13 @@ struct World {
     audited: u64,
     report: Report,
     row: Row,
+    jumps: u64,
+    /// The hour of the last visit.
+    hour: u64,
 }
 
 /// Lets so many hours pass.
-pub(crate) async fn run(hours: u32, step: Duration) -> Result<Report> {
+pub(crate) async fn run(hours: u32, pace: Pace) -> Result<Report> {
     let directory = tempfile::tempdir()?;
     let clock = FakedClock::start(directory.path())?;
     let options = Options::default().everywhere(clock.environment());
@@ -60,18 +64,20 @@ pub(crate) async fn run(hours: u32, step: Duration) -> Result<Report> {
         audited: 0,
         report: Report::default(),
         row: Row::default(),
+        jumps: 0,
+        hour: 0,
     };
     let total = HOUR * hours;
     let between_rows = HOUR * hours.div_ceil(ROWS);
     while world.clock.ahead() < total && world.report.failures.len() < MOST_FAILURES {
         let before = world.clock.ahead();
-        world.pass(step).await?;
+        world.pass(pace).await?;
         let now = world.clock.ahead();
         if now >= total || is_later(between_rows, before, now) {
             world.end_row(began.elapsed());
         }
     }
-    world.end(step).await
+    world.end(pace.step).await
 }
 
 /// Whether a multiple of `period` lies between the two.
@@ -80,10 +86,11 @@ fn is_later(period: Duration, before: Duration, now: Duration) -> bool {
 }
 
 impl World {
-    /// A step: the clock jumps, all notice, keys roll over, people come.
-    async fn pass(&mut self, step: Duration) -> Result<()> {
+    /// A step: the clock jumps, all notice, keys roll over, and people come if it
+    /// is time.
+    async fn pass(&mut self, pace: Pace) -> Result<()> {
         let before = self.clock.ahead();
-        self.clock.jump(step)?;
+        self.clock.jump(pace.step)?;
         let now = self.clock.ahead();
         self.wake().await?;
         for rollover in plan::due(before, now) {
@@ -91,16 +98,27 @@ impl World {
             happened.with_context(|| format!("{rollover:?}"))?;
             self.row.rollovers.push(rollover);
         }
-        let is_new_hour = is_later(HOUR, before, now);
-        let visits = self.people.iter_mut().map(|person| person.visit(is_new_hour));
+        self.jumps += 1;
+        if self.jumps.is_multiple_of(pace.jumps) {
+            self.visits().await;
+        }
+        self.row.rotations += self.tokens.look(&self.pods)?;
+        self.account().await
+    }
+
+    /// Everybody comes to the pages at once.
+    async fn visits(&mut self) {
+        let hour = self.clock.ahead().as_secs() / HOUR.as_secs();
+        let is_new_hour = hour > self.hour;
+        self.hour = hour;
+        let people = self.people.iter_mut();
+        let visits = people.map(|person| person.visit(is_new_hour));
         for visited in futures::future::join_all(visits).await {
             match visited {
                 Ok(reconnects) => self.row.reconnects += reconnects,
                 Err(failure) => self.fail(format!("{failure:#}")),
             }
         }
-        self.row.rotations += self.tokens.look(&self.pods)?;
-        self.account().await
     }
 
     /// Asks every process something: one that sleeps in the kernel learns of a

@@ -3,7 +3,9 @@
 //! Claims as in Kubernetes' `pkg/serviceaccount/claims.go` and `jwt.go` (1.30
 //! and later); discovery as in `openidmetadata.go`.
 
-use axum::http::header;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -12,6 +14,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::clock::Clock;
+use crate::faults::Faults;
 use crate::keys::{KeyRing, jwks};
 use crate::names;
 
@@ -94,6 +97,21 @@ pub(crate) fn router(keys: KeyRing, clock: Clock) -> Router {
                 cached(response)
             }),
         )
+}
+
+/// The issuer's documents while there is a fault: late, or not at all.
+pub(crate) async fn troubled(
+    State(faults): State<Faults>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if faults.issuer_is_away() {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    if let Some(takes) = faults.issuer_takes() {
+        tokio::time::sleep(takes).await;
+    }
+    next.run(request).await
 }
 
 fn cached(mut response: Response) -> Response {

@@ -104,6 +104,14 @@ impl KeyRing {
             .collect()
     }
 
+    /// The published keys, with their private halves.
+    pub(crate) fn published_pairs(&self, now: OffsetDateTime) -> Vec<Arc<SigningKey>> {
+        self.read()
+            .at(now)
+            .map(|(key, _, _)| Arc::clone(key))
+            .collect()
+    }
+
     /// The published key of this id.
     pub fn find(&self, kid: &str, now: OffsetDateTime) -> Option<Jwk> {
         let keys = self.read();
@@ -182,12 +190,12 @@ impl Keys {
     fn at(
         &self,
         now: OffsetDateTime,
-    ) -> impl Iterator<Item = (&SigningKey, KeyState, Option<OffsetDateTime>)> {
+    ) -> impl Iterator<Item = (&Arc<SigningKey>, KeyState, Option<OffsetDateTime>)> {
         let retired = self.retired.iter().filter(move |key| key.is_published(now));
         retired
-            .map(|retired| (&*retired.key, KeyState::Retired, retired.until))
-            .chain([(&*self.signing, KeyState::Signing, None)])
-            .chain(self.next.as_deref().map(|key| (key, KeyState::Next, None)))
+            .map(|retired| (&retired.key, KeyState::Retired, retired.until))
+            .chain([(&self.signing, KeyState::Signing, None)])
+            .chain(self.next.as_ref().map(|key| (key, KeyState::Next, None)))
     }
 
     /// The next key signs, if there is one.
