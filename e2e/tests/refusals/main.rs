@@ -17,5 +17,6 @@ mod cosmos;
 mod expiry;
 mod forge;
 mod key_vault;
+mod rollover;
 mod service_bus;
 mod token_endpoint;

@@ -18,6 +18,7 @@ mod person;
 mod raw;
 mod records;
 mod replicas;
+mod rollover;
 mod rotation;
 mod stage;
 mod story;

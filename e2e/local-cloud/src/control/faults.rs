@@ -1,4 +1,7 @@
 //! Faults in the control API: what there is, what is on, and switching it.
+//!
+//! Entra ID keeps an issuer's keys for an hour. It drops them with each switch, so
+//! that a fault of the issuer shows at once and is over at once.
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -38,19 +41,28 @@ async fn switch_on(
         .faults
         .switch_on(switch)
         .map_err(bad_request)?;
+    forget_keys(&control);
     Ok((StatusCode::CREATED, Json(json!({ "number": number }))))
 }
 
 async fn clear_all(State(control): State<Control>) -> StatusCode {
     control.planes.faults.clear(None);
+    forget_keys(&control);
     StatusCode::NO_CONTENT
+}
+
+fn forget_keys(control: &Control) {
+    let issuer = crate::names::cluster_issuer();
+    control.planes.entra.forget_keys_of(&issuer);
 }
 
 async fn clear(
     State(control): State<Control>,
     Path(number): Path<u64>,
 ) -> Result<StatusCode, Refusal> {
-    match control.planes.faults.clear(Some(number)) {
+    let cleared = control.planes.faults.clear(Some(number));
+    forget_keys(&control);
+    match cleared {
         0 => Err(not_found("such fault")),
         _ => Ok(StatusCode::NO_CONTENT),
     }

@@ -20,7 +20,7 @@ fn directory_of(identities: Value) -> Directory {
     let model = json!({ "resources": {}, "identities": identities, "grants": [], "calls": [] });
     let model = Model::parse(&model.to_string(), &Roles::built_in()).expect("valid");
     let clock = Clock::system();
-    let faults = crate::faults::Faults::new(clock.clone());
+    let faults = Faults::new(clock.clone());
     Directory::from_model(&model, clock, Holds::default(), faults)
 }
 

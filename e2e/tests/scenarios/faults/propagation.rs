@@ -61,7 +61,7 @@ async fn a_credential_that_some_nodes_have_not_heard_of_is_tried_until_it_is_fou
     // Longer than the story: it is the retries that get there.
     let since = scene
         .fault(Switch {
-            seconds: Some(SECONDS * 30),
+            seconds: Some(SECONDS * 5),
             ..Switch::on(Name::TrustFlapping)
         })
         .await;
@@ -77,7 +77,7 @@ async fn a_credential_that_some_nodes_have_not_heard_of_is_tried_until_it_is_fou
     let control = scene.stack.control();
     let put = control.put_federated_credential("worker", &other).await;
     put.expect("written");
-    scene.advance(SECONDS * 30).await;
+    scene.advance(SECONDS * 5).await;
     let put = control.put_federated_credential("worker", credential).await;
     put.expect("written");
 
