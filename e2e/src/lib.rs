@@ -9,6 +9,7 @@ use platform::settings::Vars;
 
 pub mod control;
 pub mod expected;
+pub mod faked_clock;
 pub mod manifests;
 pub mod pod;
 pub mod process;

@@ -41,6 +41,8 @@ pub struct Options {
     /// Variables that a scenario sets for a Deployment's pods, on top of the
     /// manifest.
     pub overrides: BTreeMap<String, BTreeMap<String, String>>,
+    /// Variables of every process, the cloud's too.
+    pub everywhere: BTreeMap<String, String>,
     /// How many pods a Deployment has; one by default, whatever its manifest says.
     pub replicas: BTreeMap<String, usize>,
 }
@@ -52,6 +54,7 @@ impl Default for Options {
             model: None,
             port: 0,
             overrides: BTreeMap::new(),
+            everywhere: BTreeMap::new(),
             replicas: BTreeMap::new(),
         }
     }
@@ -71,6 +74,13 @@ impl Options {
     pub fn with(mut self, deployment: &str, name: &str, value: &str) -> Self {
         let variables = self.overrides.entry(deployment.to_owned()).or_default();
         variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Sets variables of every process, the cloud's too.
+    #[must_use]
+    pub fn everywhere(mut self, variables: BTreeMap<String, String>) -> Self {
+        self.everywhere.extend(variables);
         self
     }
 
@@ -157,6 +167,8 @@ impl Stack {
         let directory = tempfile::Builder::new().prefix("todolist-").tempdir()?;
         let state = directory.path().join("cloud");
         let model = options.model.clone().unwrap_or_else(crate::default_model);
+        let mut environment = options.everywhere.clone();
+        environment.insert("NO_COLOR".to_owned(), "1".to_owned());
         let program = Program {
             name: "cloud".to_owned(),
             executable: crate::executable()?,
@@ -167,7 +179,7 @@ impl Stack {
                 format!("--model={}", model.display()),
                 format!("--state={}", state.display()),
             ],
-            environment: BTreeMap::from([("NO_COLOR".to_owned(), "1".to_owned())]),
+            environment,
         };
         let mut cloud = Process::start(program, &directory.path().join("logs")).await?;
         let endpoints = cloud_endpoints(&mut cloud, &state).await?;
@@ -250,11 +262,18 @@ impl Stack {
                 pod.metadata.namespace.unwrap_or_default()
             ),
         });
-        let overrides = self.options.overrides.get(deployment);
+        let mut overrides = self.options.everywhere.clone();
+        overrides.extend(
+            self.options
+                .overrides
+                .get(deployment)
+                .cloned()
+                .unwrap_or_default(),
+        );
         let surroundings = Surroundings {
             services: self.service_addresses(),
             ports: BTreeMap::from([(8080, port)]),
-            overrides: overrides.cloned().unwrap_or_default(),
+            overrides,
             volumes: self.directory.path().join("volumes").join(name),
         };
         let program = pod::program(name, &admitted, &self.manifests, &surroundings)?;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
@@ -19,11 +20,12 @@ use crate::cluster::{Cluster, issuer};
 use crate::control::{self, Control};
 use crate::cosmos::Cosmos;
 use crate::entra::{Entra, ExternalIssuer, Issuers};
+use crate::faults::Faults;
 use crate::front_door::{self, Routes};
 use crate::gate::Gate;
 use crate::holds::Holds;
 use crate::key_vault::KeyVault;
-use crate::keys::KeyRing;
+use crate::keys::{KeyRing, SigningKey};
 use crate::model::{self, Model, ModelError, Resource};
 use crate::names;
 use crate::proxy::{self, Proxy};
@@ -80,6 +82,9 @@ pub(crate) struct Planes {
     pub(crate) audit: Audit,
     pub(crate) holds: Holds,
     pub(crate) cluster: Cluster,
+    pub(crate) faults: Faults,
+    pub(crate) cluster_keys: KeyRing,
+    pub(crate) entra_keys: KeyRing,
     pub(crate) vaults: BTreeMap<String, Arc<KeyVault>>,
     digests: BTreeMap<String, Digest>,
 }
@@ -151,13 +156,14 @@ async fn start(
     let clock = Clock::system();
     let audit = Audit::new(clock.clone());
     let holds = Holds::default();
-    // Making an RSA key takes a tenth of a second; the two are made side by side.
-    let (cluster_keys, entra_keys) = tokio::join!(
-        tokio::task::spawn_blocking(KeyRing::generate),
-        tokio::task::spawn_blocking(KeyRing::generate)
-    );
-    let cluster_keys = cluster_keys.map_err(StartError::setup("the cluster's signing key"))?;
-    let entra_keys = entra_keys.map_err(StartError::setup("Entra's signing key"))?;
+    // Making an RSA key takes a tenth of a second; they are made side by side.
+    let make = || tokio::task::spawn_blocking(SigningKey::generate);
+    let (cluster_key, next_cluster_key, entra_key) = tokio::join!(make(), make(), make());
+    let made = |key: Result<_, tokio::task::JoinError>| {
+        key.map_err(StartError::setup("a signing key"))
+    };
+    let cluster_keys = KeyRing::of(made(cluster_key)?, Some(made(next_cluster_key)?));
+    let entra_keys = KeyRing::of(made(entra_key)?, None);
 
     let hosts = host_names(&model);
     let tls = tls::issue(&hosts).map_err(StartError::setup("the certificates"))?;
@@ -185,7 +191,7 @@ async fn start(
     let entra = Entra::new(
         &model,
         gate.clone(),
-        entra_keys,
+        entra_keys.clone(),
         issuers,
         clock.clone(),
         audit.clone(),
@@ -197,7 +203,10 @@ async fn start(
     planes.insert(names::LOGIN_HOST.to_owned(), Arc::clone(&entra).router());
     planes.insert(
         names::ISSUER_HOST.to_owned(),
-        issuer::router(cluster_keys.clone()),
+        issuer::router(cluster_keys.clone(), clock.clone()).layer(from_fn_with_state(
+            gate.faults().clone(),
+            issuer::troubled,
+        )),
     );
 
     let mut endpoints = Endpoints::new(proxy.address);
@@ -226,13 +235,14 @@ async fn start(
 
     let cluster = Cluster::start(
         state.path().join("pods"),
-        cluster_keys,
+        cluster_keys.clone(),
         clock.clone(),
         endpoints.proxy_environment(&state.ca_file()),
     );
     state
         .project(&model, &cluster, &endpoints)
         .map_err(StartError::setup("the state directory"))?;
+    let faults = gate.faults().clone();
     let planes = Arc::new(Planes {
         gate,
         entra: Arc::clone(&entra),
@@ -240,6 +250,9 @@ async fn start(
         audit,
         holds,
         cluster,
+        faults,
+        cluster_keys,
+        entra_keys,
         vaults: resources.vaults,
         digests: resources.digests,
     });

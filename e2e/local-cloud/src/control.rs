@@ -26,6 +26,8 @@ use crate::cluster::{RunningPod, TokenRequest};
 use crate::holds::Matcher;
 use crate::model::{Grant, Scope};
 
+mod faults;
+mod keys;
 mod trust;
 
 /// What the control API works on, and who may use it.
@@ -114,6 +116,8 @@ pub(crate) fn router(control: Control) -> Router {
         .route("/cluster/tokens", post(sign_token))
         .route("/cluster/pods", post(create_pod))
         .route("/cluster/pods/{namespace}/{name}", delete(delete_pod))
+        .merge(faults::router())
+        .merge(keys::router())
         .merge(trust::router())
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(control.clone(), guard))

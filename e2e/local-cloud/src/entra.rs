@@ -89,6 +89,11 @@ impl Entra {
         Ok(())
     }
 
+    /// Drops what is kept of an issuer's keys, and that it did not answer.
+    pub(crate) fn forget_keys_of(&self, issuer: &str) {
+        self.issuer_keys.forget(issuer);
+    }
+
     /// Takes a declaration back; whether there was one.
     pub(crate) fn withdraw_issuer(&self, issuer: &str) -> bool {
         self.issuer_keys.forget(issuer);

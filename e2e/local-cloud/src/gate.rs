@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::audit::{Audit, Decision, Entry};
 use crate::clock::Clock;
 use crate::directory::Directory;
+use crate::faults::{Faults, History};
 use crate::holds::Holds;
 use crate::jwt::{JwtError, Unverified};
 use crate::keys::KeyRing;
@@ -128,8 +129,9 @@ struct Shared {
     roles: Roles,
     model: Model,
     directory: Directory,
+    faults: Faults,
     // Held for a lookup or a change only, never across an await.
-    grants: RwLock<Vec<Grant>>,
+    grants: RwLock<History<Vec<Grant>>>,
 }
 
 impl Gate {
@@ -143,8 +145,10 @@ impl Gate {
         audit: Audit,
         holds: Holds,
     ) -> Self {
-        let grants = RwLock::new(model.grants.clone());
-        let directory = Directory::from_model(&model, clock.clone(), holds.clone());
+        let grants = RwLock::new(History::new(model.grants.clone()));
+        let faults = Faults::new(clock.clone());
+        let directory =
+            Directory::from_model(&model, clock.clone(), holds.clone(), faults.clone());
         Self {
             shared: Arc::new(Shared {
                 entra_keys,
@@ -154,6 +158,7 @@ impl Gate {
                 roles,
                 model,
                 directory,
+                faults,
                 grants,
             }),
         }
@@ -162,6 +167,11 @@ impl Gate {
     /// The directory whose principals the gate knows.
     pub(crate) fn directory(&self) -> &Directory {
         &self.shared.directory
+    }
+
+    /// The faults that are on.
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.shared.faults
     }
 
     /// Checks a bearer token: algorithm, key, signature, issuer, audience of
@@ -199,7 +209,7 @@ impl Gate {
         let key = self
             .shared
             .entra_keys
-            .find(token.kid())
+            .find(token.kid(), self.shared.clock.now())
             .ok_or(TokenRefusal::UnknownKey)?;
         let claims = token.verify(&key).ok_or(TokenRefusal::Signature)?;
 
@@ -298,38 +308,36 @@ impl Gate {
             return Err(format!("there is no identity `{}`", grant.identity));
         }
         self.shared.model.check_place(&grant, &self.shared.roles)?;
-        let mut grants = self
-            .shared
-            .grants
-            .write()
-            .expect("no one panics while holding the grants");
-        if !grants.contains(&grant) {
-            grants.push(grant);
-        }
+        self.change_grants(|grants| {
+            if !grants.contains(&grant) {
+                grants.push(grant);
+            }
+        });
         Ok(())
     }
 
     /// Removes a role assignment; whether there was one.
     pub fn revoke(&self, grant: &Grant) -> bool {
-        let mut grants = self
-            .shared
-            .grants
-            .write()
-            .expect("no one panics while holding the grants");
-        let before = grants.len();
-        grants.retain(|standing| standing != grant);
-        grants.len() < before
+        self.change_grants(|grants| {
+            let before = grants.len();
+            grants.retain(|standing| standing != grant);
+            grants.len() < before
+        })
     }
 
     /// Removes every role assignment of an identity that is gone: none of them is
     /// that of a later one of its name, whose object id is another.
     pub(crate) fn forget(&self, identity: &str) {
+        self.change_grants(|grants| grants.retain(|standing| standing.identity != identity));
+    }
+
+    fn change_grants<T>(&self, change: impl FnOnce(&mut Vec<Grant>) -> T) -> T {
         let mut grants = self
             .shared
             .grants
             .write()
             .expect("no one panics while holding the grants");
-        grants.retain(|standing| standing.identity != identity);
+        grants.change(self.shared.clock.now(), change)
     }
 
     fn granting(&self, caller: &Caller, operation: &Operation) -> Option<Grant> {
@@ -339,6 +347,7 @@ impl Gate {
             .read()
             .expect("no one panics while holding the grants");
         grants
+            .as_of(self.shared.faults.roles_seen_as_of(&caller.name))
             .iter()
             .find(|grant| {
                 let covers = operation.scope.is_within(&grant.scope)

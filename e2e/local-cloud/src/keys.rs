@@ -2,7 +2,7 @@
 //! published. A private key lives in memory only and cannot be read out.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock, RwLock};
+use std::sync::OnceLock;
 
 use aws_lc_rs::digest;
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
@@ -17,6 +17,10 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rcgen::{CertificateParams, DistinguishedName, DnType, PublicKeyData};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+mod ring;
+
+pub use ring::{KeyRing, KeyState, NotWithdrawn, PublishedKey};
 
 /// One RSA-2048 key, as one issuer uses it.
 pub struct SigningKey {
@@ -185,63 +189,6 @@ impl Jwk {
             && RsaPublicKeyComponents { n, e }
                 .verify(&RSA_PKCS1_2048_8192_SHA256, message, signature)
                 .is_ok()
-    }
-}
-
-/// The keys of one issuer: the newest signs, all are published.
-#[derive(Clone, Debug)]
-pub struct KeyRing {
-    // Newest last; held for a lookup or a push only.
-    keys: Arc<RwLock<Vec<Arc<SigningKey>>>>,
-}
-
-impl KeyRing {
-    /// A ring with one new key.
-    pub fn generate() -> Self {
-        Self {
-            keys: Arc::new(RwLock::new(vec![Arc::new(SigningKey::generate())])),
-        }
-    }
-
-    /// The key that signs now.
-    pub fn current(&self) -> Arc<SigningKey> {
-        let keys = self
-            .keys
-            .read()
-            .expect("no one panics while holding the keys");
-        Arc::clone(keys.last().expect("a ring is never empty"))
-    }
-
-    /// The published keys.
-    pub fn published(&self) -> Vec<Jwk> {
-        let keys = self
-            .keys
-            .read()
-            .expect("no one panics while holding the keys");
-        keys.iter().map(|key| key.jwk()).collect()
-    }
-
-    /// Every key, the newest last.
-    pub(crate) fn all(&self) -> Vec<Arc<SigningKey>> {
-        let keys = self
-            .keys
-            .read()
-            .expect("no one panics while holding the keys");
-        keys.clone()
-    }
-
-    /// The published key of this id.
-    pub fn find(&self, kid: &str) -> Option<Jwk> {
-        self.published().into_iter().find(|key| key.kid == kid)
-    }
-
-    /// Adds a new key, which signs from now on; the old ones stay published.
-    pub fn rotate(&self) {
-        let key = Arc::new(SigningKey::generate());
-        self.keys
-            .write()
-            .expect("no one panics while holding the keys")
-            .push(key);
     }
 }
 

@@ -16,6 +16,7 @@ pub mod cosmos;
 mod directory;
 mod entra;
 pub mod explain;
+pub mod faults;
 mod front_door;
 pub mod gate;
 pub mod holds;

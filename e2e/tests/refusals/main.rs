@@ -18,5 +18,6 @@ mod expiry;
 mod explained;
 mod forge;
 mod key_vault;
+mod rollover;
 mod service_bus;
 mod token_endpoint;

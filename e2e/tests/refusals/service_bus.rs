@@ -9,7 +9,7 @@ use crate::forge;
 /// What the frontend may send to.
 pub(crate) const QUEUE: &str = "attachment-jobs";
 
-const BAD_SIGNATURE: &str = "InvalidSignature: The token has an invalid signature.";
+pub(crate) const BAD_SIGNATURE: &str = "InvalidSignature: The token has an invalid signature.";
 
 /// Puts a token, which has to be refused with 401 and this text, and leaves no
 /// link open to who put it.

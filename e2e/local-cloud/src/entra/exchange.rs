@@ -157,6 +157,9 @@ impl Entra {
             .ok_or_else(|| AadError::unknown_client(client_id, tenant))?;
         trail.identity = Some(identity.name.clone());
         trail.attempt.identity = trail.identity.clone();
+        if let Some(fault) = self.gate.faults().at_token_endpoint(&identity.name) {
+            return Err(AadError::of_fault(fault));
+        }
 
         let assertion = form
             .get("client_assertion")
@@ -259,7 +262,10 @@ impl Entra {
         if !issuers::is_lawful(&issuer) {
             return Err(AadError::unlawful_issuer(&issuer));
         }
-        let key = self.issuer_keys.find(&issuer, token.kid()).await?;
+        let found = self.issuer_keys.find(&issuer, token.kid()).await;
+        let key = found.map_err(|error| {
+            error.with_code_for_unreachable(self.gate.faults().unreachable_code())
+        })?;
         token.verify(&key).ok_or_else(AadError::bad_signature)
     }
 

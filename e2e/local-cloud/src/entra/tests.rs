@@ -49,7 +49,11 @@ impl Tenant {
         let audit = Audit::new(clock.clone());
         let cluster_keys = KeyRing::generate();
         let (client, issuer) =
-            serve_issuer(crate::cluster::issuer::router(cluster_keys.clone())).await;
+            serve_issuer(crate::cluster::issuer::router(
+                cluster_keys.clone(),
+                clock.clone(),
+            ))
+            .await;
         let entra = tenant_of(&model, &clock, &audit, client);
         Self {
             entra: Arc::new(entra),
