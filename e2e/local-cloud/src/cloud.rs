@@ -16,7 +16,7 @@ use crate::audit::Audit;
 use crate::blob::Blob;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, issuer};
-use crate::control::{self, Control};
+use crate::control::{self, Control, Signers};
 use crate::cosmos::Cosmos;
 use crate::entra::Entra;
 use crate::front_door::{self, Routes};
@@ -80,6 +80,7 @@ pub(crate) struct Planes {
     pub(crate) holds: Holds,
     pub(crate) cluster: Cluster,
     pub(crate) vaults: BTreeMap<String, Arc<KeyVault>>,
+    pub(crate) signers: Signers,
     digests: BTreeMap<String, Digest>,
 }
 
@@ -169,6 +170,10 @@ async fn start(
         audit.clone(),
         holds.clone(),
     );
+    let signers = Signers {
+        cluster: cluster_keys.clone(),
+        entra: entra_keys.clone(),
+    };
     let entra = Entra::new(&model, entra_keys, client, clock.clone(), audit.clone());
 
     let resources = Resources::new(&model, &gate, &clock);
@@ -219,6 +224,7 @@ async fn start(
         holds,
         cluster,
         vaults: resources.vaults,
+        signers,
         digests: resources.digests,
     });
     serving.push(serve_control(planes, &state, &mut endpoints).await?);

@@ -26,6 +26,11 @@ use crate::cluster::{RunningPod, TokenRequest};
 use crate::holds::Matcher;
 use crate::model::{Grant, Scope};
 
+mod forge;
+
+pub(crate) use forge::Signers;
+pub use forge::{ForgeBody, Issuer};
+
 /// What the control API works on, and who may use it.
 #[derive(Clone)]
 pub(crate) struct Control {
@@ -110,6 +115,7 @@ pub(crate) fn router(control: Control) -> Router {
         )
         .route("/cluster/service-accounts", put(apply_account))
         .route("/cluster/tokens", post(sign_token))
+        .route("/forge", post(forge::forge))
         .route("/cluster/pods", post(create_pod))
         .route("/cluster/pods/{namespace}/{name}", delete(delete_pod))
         .fallback(unknown)
@@ -162,8 +168,12 @@ async fn unknown(method: Method, uri: Uri) -> Refusal {
     not_found(&format!("{method} {} in the control API", uri.path()))
 }
 
-async fn audit(State(control): State<Control>, Query(from): Query<After>) -> Json<Vec<Record>> {
-    Json(control.planes.audit.after(from.after))
+/// The header says how many of the oldest records the log has let go.
+async fn audit(State(control): State<Control>, Query(from): Query<After>) -> impl IntoResponse {
+    let audit = &control.planes.audit;
+    let records: Vec<Record> = audit.after(from.after);
+    let dropped = audit.extent().dropped.to_string();
+    ([("audit-dropped", dropped)], Json(records))
 }
 
 async fn state(State(control): State<Control>) -> Json<Value> {

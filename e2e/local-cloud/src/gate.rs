@@ -16,15 +16,17 @@ use uuid::Uuid;
 use crate::audit::{Audit, Decision, Entry};
 use crate::clock::Clock;
 use crate::holds::Holds;
-use crate::jwt::{JwtError, Unverified};
 use crate::keys::KeyRing;
 use crate::model::{Grant, Model, Scope};
 use crate::names;
 use crate::roles::{Permission, Roles};
 
+mod signatures;
 #[cfg(test)]
 mod tests;
 mod token;
+
+use signatures::Signatures;
 
 pub use token::{Audience, TokenRefusal};
 
@@ -119,7 +121,7 @@ pub struct Gate {
 }
 
 struct Shared {
-    entra_keys: KeyRing,
+    signatures: Signatures,
     clock: Clock,
     audit: Audit,
     holds: Holds,
@@ -143,7 +145,7 @@ impl Gate {
         let grants = RwLock::new(model.grants.clone());
         Self {
             shared: Arc::new(Shared {
-                entra_keys,
+                signatures: Signatures::of(entra_keys),
                 clock,
                 audit,
                 holds,
@@ -181,17 +183,7 @@ impl Gate {
     }
 
     fn check_token(&self, token: &str, audience: &Audience) -> Result<Caller, TokenRefusal> {
-        let token = Unverified::read(token).map_err(|error| match error {
-            JwtError::Malformed(why) => TokenRefusal::Malformed(why),
-            JwtError::Algorithm(algorithm) => TokenRefusal::Algorithm(algorithm),
-        })?;
-        let key = self
-            .shared
-            .entra_keys
-            .find(token.kid())
-            .ok_or(TokenRefusal::UnknownKey)?;
-        let claims = token.verify(&key).ok_or(TokenRefusal::Signature)?;
-
+        let claims = self.shared.signatures.check(token)?;
         let issuer = claims.text("iss").unwrap_or_default();
         if issuer != names::token_issuer(names::tenant_id()) {
             return Err(TokenRefusal::Issuer {

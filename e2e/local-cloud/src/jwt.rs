@@ -131,6 +131,8 @@ fn object(part: &str) -> Result<std::collections::BTreeMap<String, Value>, JwtEr
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests {
     use serde_json::json;
 

@@ -18,13 +18,13 @@ use serde_json::{Value, json};
 
 /// One RSA-2048 key, as one issuer uses it.
 pub struct SigningKey {
-    kid: String,
+    jwk: Arc<Jwk>,
     pair: KeyPair,
 }
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SigningKey({})", self.kid)
+        write!(f, "SigningKey({})", self.kid())
     }
 }
 
@@ -37,33 +37,40 @@ impl SigningKey {
             .public_key()
             .as_der()
             .expect("a public key has a DER form");
-        let kid = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, spki.as_ref()));
-        Self { kid, pair }
+        let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let public = pair.public_key();
+        let jwk = Jwk {
+            kty: "RSA".to_owned(),
+            usage: "sig".to_owned(),
+            kid: encode(digest::digest(&digest::SHA256, spki.as_ref()).as_ref()),
+            alg: Some("RS256".to_owned()),
+            n: encode(public.modulus().big_endian_without_leading_zero()),
+            e: encode(public.exponent().big_endian_without_leading_zero()),
+        };
+        Self {
+            jwk: Arc::new(jwk),
+            pair,
+        }
     }
 
     /// The key's id.
     pub fn kid(&self) -> &str {
-        &self.kid
+        &self.jwk.kid
     }
 
     /// The public half, as it is published.
     pub fn jwk(&self) -> Jwk {
-        let public = self.pair.public_key();
-        let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        Jwk {
-            kty: "RSA".to_owned(),
-            usage: "sig".to_owned(),
-            kid: self.kid.clone(),
-            alg: Some("RS256".to_owned()),
-            n: encode(public.modulus().big_endian_without_leading_zero()),
-            e: encode(public.exponent().big_endian_without_leading_zero()),
-        }
+        Jwk::clone(&self.jwk)
     }
 
     /// Signs a token (JWS compact serialization, RS256).
     pub fn sign(&self, header: &Value, claims: &Value) -> String {
         let encode = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
-        let message = format!("{}.{}", encode(header), encode(claims));
+        self.sign_message(format!("{}.{}", encode(header), encode(claims)))
+    }
+
+    /// Signs the first two parts of a token, whatever they are, and adds the third.
+    pub fn sign_message(&self, mut message: String) -> String {
         let mut signature = vec![0; self.pair.public_modulus_len()];
         self.pair
             .sign(
@@ -73,7 +80,9 @@ impl SigningKey {
                 &mut signature,
             )
             .expect("an RSA-2048 key signs");
-        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+        message.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut message);
+        message
     }
 }
 
@@ -151,8 +160,13 @@ impl KeyRing {
     }
 
     /// The published key of this id.
-    pub fn find(&self, kid: &str) -> Option<Jwk> {
-        self.published().into_iter().find(|key| key.kid == kid)
+    pub fn find(&self, kid: &str) -> Option<Arc<Jwk>> {
+        let keys = self
+            .keys
+            .read()
+            .expect("no one panics while holding the keys");
+        let key = keys.iter().find(|key| key.kid() == kid)?;
+        Some(Arc::clone(&key.jwk))
     }
 
     /// Adds a new key, which signs from now on; the old ones stay published.
@@ -162,6 +176,23 @@ impl KeyRing {
             .write()
             .expect("no one panics while holding the keys")
             .push(key);
+    }
+
+    /// Takes an old key back: it is no longer published, and nothing that it
+    /// signed is believed. Whether it was there; the key that signs now stays.
+    pub fn withdraw(&self, kid: &str) -> bool {
+        let mut keys = self
+            .keys
+            .write()
+            .expect("no one panics while holding the keys");
+        let before = keys.len();
+        let current = before - 1;
+        let mut place = 0;
+        keys.retain(|key| {
+            place += 1;
+            place > current || key.kid() != kid
+        });
+        keys.len() < before
     }
 }
 

@@ -21,13 +21,15 @@ pub const RESOURCE_GROUP: &str = "rg-local-cloud";
 static NAMESPACE: LazyLock<Uuid> =
     LazyLock::new(|| Uuid::new_v5(&Uuid::NAMESPACE_DNS, b"local-cloud.test"));
 
+static TENANT: LazyLock<Uuid> = LazyLock::new(|| id("tenant"));
+
 fn id(name: &str) -> Uuid {
     Uuid::new_v5(&NAMESPACE, name.as_bytes())
 }
 
 /// The tenant's id.
 pub fn tenant_id() -> Uuid {
-    id("tenant")
+    *TENANT
 }
 
 /// The subscription's id.

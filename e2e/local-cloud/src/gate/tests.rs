@@ -19,7 +19,7 @@ fn refusal(change: impl FnOnce(&mut Value)) -> TokenRefusal {
     let fixture = Fixture::new();
     let mut claims = valid_claims(&fixture);
     change(&mut claims);
-    let key = fixture.gate.shared.entra_keys.current();
+    let key = fixture.keys.current();
     let token = key.sign(&json!({ "alg": "RS256", "kid": key.kid() }), &claims);
     fixture
         .gate
@@ -58,7 +58,7 @@ fn a_valid_token_authenticates_its_identity() {
 fn a_signature_that_another_key_made_is_refused() {
     let fixture = Fixture::new();
     let stranger = SigningKey::generate();
-    let published = fixture.gate.shared.entra_keys.current();
+    let published = fixture.keys.current();
     let header = json!({ "alg": "RS256", "kid": published.kid() });
     let token = stranger.sign(&header, &valid_claims(&fixture));
 
@@ -114,7 +114,7 @@ fn a_key_that_entra_has_not_published_is_refused() {
 #[test]
 fn another_algorithm_is_refused() {
     let fixture = Fixture::new();
-    let key = fixture.gate.shared.entra_keys.current();
+    let key = fixture.keys.current();
     let token = key.sign(
         &json!({ "alg": "none", "kid": key.kid() }),
         &valid_claims(&fixture),
