@@ -13,6 +13,7 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
 mod forge;
+mod trust;
 
 /// Speaks to one running cloud.
 #[derive(Clone)]

@@ -27,6 +27,7 @@ use crate::holds::Matcher;
 use crate::model::{Grant, Scope};
 
 mod forge;
+mod trust;
 
 pub(crate) use forge::Signers;
 pub use forge::{ForgeBody, Issuer};
@@ -118,6 +119,7 @@ pub(crate) fn router(control: Control) -> Router {
         .route("/forge", post(forge::forge))
         .route("/cluster/pods", post(create_pod))
         .route("/cluster/pods/{namespace}/{name}", delete(delete_pod))
+        .merge(trust::router())
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(control.clone(), guard))
         .with_state(control)

@@ -99,6 +99,11 @@ impl Claims {
         self.0.get(name).and_then(Value::as_str)
     }
 
+    /// Whether there is a claim of this name, whatever it is.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// A claim as whole seconds since the epoch; fractions, negative numbers and
     /// text are not times.
     pub(crate) fn seconds(&self, name: &str) -> Option<i64> {

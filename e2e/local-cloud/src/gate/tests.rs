@@ -31,6 +31,7 @@ fn valid_claims(fixture: &Fixture) -> Value {
     let now = fixture.clock.unix_now();
     json!({
         "iss": names::token_issuer(names::tenant_id()), "aud": VAULT, "oid": names::object_id("frontend"),
+        "tid": names::tenant_id(),
         "nbf": now - 300, "iat": now - 300, "exp": now + 3600,
     })
 }
@@ -142,6 +143,24 @@ fn another_issuer_is_refused() {
 }
 
 #[test]
+fn another_tenant_is_refused_though_the_issuer_is_ours() {
+    for (tenant, found) in [
+        (
+            json!("00000000-0000-0000-0000-000000000001"),
+            "https://sts.windows.net/00000000-0000-0000-0000-000000000001/",
+        ),
+        (Value::Null, "https://sts.windows.net//"),
+    ] {
+        assert_eq!(
+            refusal(|claims| claims["tid"] = tenant),
+            TokenRefusal::Issuer {
+                found: found.to_owned()
+            }
+        );
+    }
+}
+
+#[test]
 fn a_token_for_another_resource_is_refused() {
     for found in [
         "https://storage.azure.com",
@@ -213,6 +232,18 @@ fn a_principal_that_does_not_exist_is_refused() {
     assert_eq!(
         refusal(|claims| claims["oid"] = json!(names::object_id("nobody"))),
         TokenRefusal::UnknownPrincipal
+    );
+}
+
+#[test]
+fn a_token_that_was_issued_in_the_future_is_refused() {
+    assert_eq!(
+        refusal(|claims| claims["iat"] = json!(claims["exp"].as_i64().expect("a time") - 1)),
+        TokenRefusal::NotYetValid
+    );
+    assert_eq!(
+        refusal(|claims| claims["iat"] = json!("now")),
+        TokenRefusal::Malformed("iat is no time")
     );
 }
 
@@ -328,7 +359,7 @@ fn only_what_a_model_could_hold_is_granted() {
 
     assert_eq!(
         refused(grant("nobody", "Key Vault Secrets User", "vault")),
-        "identity `nobody` is not declared under `identities`"
+        "there is no identity `nobody`"
     );
     assert!(refused(grant("worker", "Boss", "vault")).starts_with("unknown role `Boss`"));
     assert_eq!(
