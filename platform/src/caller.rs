@@ -26,7 +26,7 @@ use crate::settings::{Reader, Value};
 
 pub use keys::KeysError;
 use keys::{Documents, Keys, Web};
-use token::Unverified;
+use token::{TokenError, Unverified};
 use verified::Verified;
 
 /// How far the clocks of two machines may be apart.
@@ -132,6 +132,16 @@ pub enum CallerRefusal {
     /// The issuer's keys could not be had.
     #[error("the keys of the cluster's issuer are not to be had")]
     KeysUnavailable(#[source] Arc<KeysError>),
+}
+
+impl From<TokenError> for CallerRefusal {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Malformed(why) => Self::Malformed(why),
+            TokenError::Algorithm(algorithm) => Self::Algorithm(algorithm),
+            TokenError::Signature => Self::Signature,
+        }
+    }
 }
 
 impl From<CallerRefusal> for ApiError {

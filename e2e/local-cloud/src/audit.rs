@@ -109,7 +109,7 @@ impl Audit {
     }
 
     /// An empty log of so many records.
-    fn keeping(most_records: usize, clock: Clock) -> Self {
+    pub(crate) fn keeping(most_records: usize, clock: Clock) -> Self {
         let log = Log {
             records: VecDeque::new(),
             bytes: 0,

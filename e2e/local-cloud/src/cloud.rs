@@ -103,6 +103,7 @@ pub struct LocalCloud {
     endpoints: Endpoints,
     state: StateDirectory,
     entra: Arc<Entra>,
+    gate: Gate,
     _proxy: Proxy,
     _serving: Vec<AbortOnDropHandle<()>>,
 }
@@ -135,6 +136,18 @@ impl LocalCloud {
         self.entra
             .declare_issuer(external)
             .map_err(StartError::setup("an external issuer"))
+    }
+
+    /// The login host's plane without a network before it, for benchmarks.
+    #[doc(hidden)]
+    pub fn token_endpoint(&self) -> Router {
+        Arc::clone(&self.entra).router()
+    }
+
+    /// The gate of all resources, for benchmarks.
+    #[doc(hidden)]
+    pub fn gate(&self) -> Gate {
+        self.gate.clone()
     }
 
     /// The directory with what clients need.
@@ -238,7 +251,7 @@ async fn start(
         .project(&model, &cluster, &endpoints)
         .map_err(StartError::setup("the state directory"))?;
     let planes = Arc::new(Planes {
-        gate,
+        gate: gate.clone(),
         entra: Arc::clone(&entra),
         clock,
         audit,
@@ -257,6 +270,7 @@ async fn start(
         endpoints,
         state,
         entra,
+        gate,
         _proxy: proxy,
         _serving: serving,
     })

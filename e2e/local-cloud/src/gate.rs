@@ -123,7 +123,8 @@ pub struct Gate {
 
 struct Shared {
     signatures: Signatures,
-    /// Of this tenant's tokens.
+    /// This tenant, and the issuer of its tokens.
+    tenant: String,
     issuer: String,
     clock: Clock,
     audit: Audit,
@@ -151,6 +152,7 @@ impl Gate {
         Self {
             shared: Arc::new(Shared {
                 signatures: Signatures::of(entra_keys),
+                tenant: names::tenant_id().to_string(),
                 issuer: names::token_issuer(names::tenant_id()),
                 clock,
                 audit,
@@ -204,7 +206,7 @@ impl Gate {
         }
         // The tenant says twice who it is, and has to say the same.
         let tenant = claims.text("tid").unwrap_or_default();
-        if tenant.parse() != Ok(names::tenant_id()) {
+        if tenant != self.shared.tenant {
             return Err(TokenRefusal::Issuer {
                 found: format!("https://sts.windows.net/{tenant}/"),
             });

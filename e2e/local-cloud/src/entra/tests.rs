@@ -1,5 +1,7 @@
 //! The token endpoint, asked as a pod asks it, with one thing wrong at a time.
 
+mod flood;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -40,13 +42,17 @@ struct Tenant {
 
 impl Tenant {
     async fn start() -> Self {
+        Self::recording(Audit::new).await
+    }
+
+    async fn recording(audit: impl FnOnce(Clock) -> Audit) -> Self {
         let model = Model::parse(
             include_str!("../../../../infra/access.json"),
             &Roles::built_in(),
         )
         .expect("valid");
         let clock = Clock::system();
-        let audit = Audit::new(clock.clone());
+        let audit = audit(clock.clone());
         let cluster_keys = KeyRing::generate();
         let (client, issuer) =
             serve_issuer(crate::cluster::issuer::router(cluster_keys.clone())).await;

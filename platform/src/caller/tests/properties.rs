@@ -5,7 +5,7 @@ use jsonwebtoken::DecodingKey;
 use proptest::prelude::*;
 
 /// The claims of a text, if these keys signed it.
-fn read(token: &str) -> Result<Json, CallerRefusal> {
+fn read(token: &str) -> Result<Json, TokenError> {
     static KEY: LazyLock<DecodingKey> = LazyLock::new(|| {
         let jwk = Key::issuers("k1").jwk();
         let part = |name: &str| jwk[name].as_str().expect("a text").to_owned();

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use super::*;
 use crate::gate::Audience;
 use crate::keys::SigningKey;
@@ -125,4 +128,32 @@ fn so_many_tokens_are_known_and_no_more() {
     }
     assert!(seen.find(&hash_of(4999)).is_some());
     assert!(seen.find(&hash_of(1)).is_none());
+}
+
+#[test]
+fn garbage_leaves_nothing_but_bounded_records() {
+    let fixture = Fixture::new();
+
+    for number in 0..2000 {
+        let garbage = match number % 3 {
+            0 => format!("{number}"),
+            1 => format!("{}.{}.{number}", "x".repeat(4000), "y".repeat(4000)),
+            _ => {
+                let token = fixture.keys.current().kid().to_owned();
+                let header = format!(r#"{{"alg":"RS256","kid":"{token}"}}"#);
+                let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
+                format!(
+                    "{}.{}.c2ln",
+                    encode(&header),
+                    encode(&format!(r#"{{"oid":{number}}}"#))
+                )
+            }
+        };
+        judge(&fixture, &garbage).expect_err("it is garbage");
+    }
+
+    assert_eq!(fixture.gate.shared.signatures.known(), 0);
+    let extent = fixture.audit.extent();
+    assert_eq!(extent.records, 2000);
+    assert!(extent.bytes < 2000 * 512, "{extent:?}");
 }
