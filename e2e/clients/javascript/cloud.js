@@ -25,6 +25,7 @@ export const resources = {
   Storage: "https://storage.azure.com",
   "Cosmos DB": "https://cosmos.azure.com",
   "Service Bus": "https://servicebus.azure.net",
+  "Microsoft Graph": "https://graph.microsoft.com",
 };
 
 // Which the cluster's issuer has never published.

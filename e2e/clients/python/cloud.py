@@ -34,6 +34,7 @@ RESOURCES = {
     "Storage": "https://storage.azure.com",
     "Cosmos DB": "https://cosmos.azure.com",
     "Service Bus": "https://servicebus.azure.net",
+    "Microsoft Graph": "https://graph.microsoft.com",
 }
 
 

@@ -145,6 +145,7 @@ fn object(part: &str) -> Result<std::collections::BTreeMap<String, Value>, JwtEr
 }
 
 #[cfg(test)]
+#[path = "jwt/properties.rs"]
 mod properties;
 #[cfg(test)]
 mod tests {

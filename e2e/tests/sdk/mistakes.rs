@@ -21,9 +21,24 @@ const VAULT: &str = "https://vault.azure.net/.default";
 
 pub(crate) fn trials() -> Vec<Trial> {
     trials![
+        without_a_mistake_there_is_a_token_for_each_resource,
         each_mistake_in_a_token_has_its_code,
         each_mistake_in_a_request_has_its_code,
     ]
+}
+
+async fn without_a_mistake_there_is_a_token_for_each_resource() {
+    for resource in [
+        "vault.azure.net",
+        "storage.azure.com",
+        "cosmos.azure.com",
+        "servicebus.azure.net",
+        "graph.microsoft.com",
+    ] {
+        let scope = format!("https://{resource}/.default");
+        let token = world().credential().get_token(&[&scope], None).await;
+        assert!(token.is_ok(), "{resource}: {token:?}");
+    }
 }
 
 async fn each_mistake_in_a_token_has_its_code() {

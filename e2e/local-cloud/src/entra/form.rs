@@ -43,4 +43,5 @@ impl Form {
 }
 
 #[cfg(test)]
+#[path = "form/properties.rs"]
 mod properties;
