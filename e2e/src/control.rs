@@ -15,6 +15,7 @@ use local_cloud::{Endpoints, RunningPod, TokenRequest};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
+mod forge;
 mod trust;
 
 /// Speaks to one running cloud.

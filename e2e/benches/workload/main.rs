@@ -28,6 +28,8 @@ use e2e::stack::{Options, Stack};
 
 use table::Row;
 
+const PLACE: table::Place = ("<!-- measured -->\n", "<!-- end of what was measured -->\n");
+
 /// The upload that is measured is larger than the pages allow otherwise.
 const UPLOAD_LIMIT: &str = "134217728";
 
@@ -70,7 +72,7 @@ async fn measure(write: bool) -> Result<()> {
 
     let table = table::markdown(&rows);
     if write {
-        table::write(&table)?;
+        table::write(PLACE, &table)?;
     }
     println!("{table}");
     Ok(())

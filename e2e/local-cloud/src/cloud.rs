@@ -23,6 +23,7 @@ use crate::entra::{Entra, ExternalIssuer, Issuers};
 use crate::faults::Faults;
 use crate::front_door::{self, Routes};
 use crate::gate::Gate;
+use crate::graph::Graph;
 use crate::holds::Holds;
 use crate::key_vault::KeyVault;
 use crate::keys::{KeyRing, SigningKey};
@@ -107,6 +108,7 @@ pub struct LocalCloud {
     endpoints: Endpoints,
     state: StateDirectory,
     entra: Arc<Entra>,
+    gate: Gate,
     _proxy: Proxy,
     _serving: Vec<AbortOnDropHandle<()>>,
 }
@@ -142,6 +144,18 @@ impl LocalCloud {
             .map_err(StartError::setup("an external issuer"))
     }
 
+    /// The login host's plane without a network before it, for benchmarks.
+    #[doc(hidden)]
+    pub fn token_endpoint(&self) -> Router {
+        Arc::clone(&self.entra).router()
+    }
+
+    /// The gate of all resources, for benchmarks.
+    #[doc(hidden)]
+    pub fn gate(&self) -> Gate {
+        self.gate.clone()
+    }
+
     /// The directory with what clients need.
     pub fn state_directory(&self) -> &Path {
         self.state.path()
@@ -156,14 +170,7 @@ async fn start(
     let clock = Clock::system();
     let audit = Audit::new(clock.clone());
     let holds = Holds::default();
-    // Making an RSA key takes a tenth of a second; they are made side by side.
-    let make = || tokio::task::spawn_blocking(SigningKey::generate);
-    let (cluster_key, next_cluster_key, entra_key) = tokio::join!(make(), make(), make());
-    let made = |key: Result<_, tokio::task::JoinError>| {
-        key.map_err(StartError::setup("a signing key"))
-    };
-    let cluster_keys = KeyRing::of(made(cluster_key)?, Some(made(next_cluster_key)?));
-    let entra_keys = KeyRing::of(made(entra_key)?, None);
+    let (cluster_keys, entra_keys) = signing_keys().await?;
 
     let hosts = host_names(&model);
     let tls = tls::issue(&hosts).map_err(StartError::setup("the certificates"))?;
@@ -244,7 +251,7 @@ async fn start(
         .map_err(StartError::setup("the state directory"))?;
     let faults = gate.faults().clone();
     let planes = Arc::new(Planes {
-        gate,
+        gate: gate.clone(),
         entra: Arc::clone(&entra),
         clock,
         audit,
@@ -265,9 +272,24 @@ async fn start(
         endpoints,
         state,
         entra,
+        gate,
         _proxy: proxy,
         _serving: serving,
     })
+}
+
+/// The cluster's keys, and Entra's. Making one takes a tenth of a second; the two
+/// are made side by side.
+async fn signing_keys() -> Result<(KeyRing, KeyRing), StartError> {
+    let make = || tokio::task::spawn_blocking(SigningKey::generate);
+    let (cluster, next_of_cluster, entra) = tokio::join!(make(), make(), make());
+    let made = |key: Result<_, tokio::task::JoinError>| {
+        key.map_err(StartError::setup("a signing key"))
+    };
+    Ok((
+        KeyRing::of(made(cluster)?, Some(made(next_of_cluster)?)),
+        KeyRing::of(made(entra)?, None),
+    ))
 }
 
 /// The planes of the model's resources.
@@ -306,6 +328,11 @@ impl Resources {
                 let account = Blob::new(name, host.clone(), spec, gate, clock);
                 self.http.insert(host, Arc::clone(&account).router());
                 Box::new(move || account.digest())
+            }
+            Resource::Graph(_) => {
+                let graph = Graph::new(name, gate, clock);
+                self.http.insert(host, Arc::clone(&graph).router());
+                Box::new(move || graph.digest())
             }
             Resource::ServiceBus(spec) => {
                 let bus = ServiceBus::new(name, host.clone(), spec, gate, clock);

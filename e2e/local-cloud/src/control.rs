@@ -27,8 +27,11 @@ use crate::holds::Matcher;
 use crate::model::{Grant, Scope};
 
 mod faults;
+mod forge;
 mod keys;
 mod trust;
+
+pub use forge::{ForgeBody, Issuer};
 
 /// What the control API works on, and who may use it.
 #[derive(Clone)]
@@ -114,6 +117,7 @@ pub(crate) fn router(control: Control) -> Router {
         )
         .route("/cluster/service-accounts", put(apply_account))
         .route("/cluster/tokens", post(sign_token))
+        .route("/forge", post(forge::forge))
         .route("/cluster/pods", post(create_pod))
         .route("/cluster/pods/{namespace}/{name}", delete(delete_pod))
         .merge(faults::router())
@@ -169,8 +173,12 @@ async fn unknown(method: Method, uri: Uri) -> Refusal {
     not_found(&format!("{method} {} in the control API", uri.path()))
 }
 
-async fn audit(State(control): State<Control>, Query(from): Query<After>) -> Json<Vec<Record>> {
-    Json(control.planes.audit.after(from.after))
+/// The header says how many of the oldest records the log has let go.
+async fn audit(State(control): State<Control>, Query(from): Query<After>) -> impl IntoResponse {
+    let audit = &control.planes.audit;
+    let records: Vec<Record> = audit.after(from.after);
+    let dropped = audit.extent().dropped.to_string();
+    ([("audit-dropped", dropped)], Json(records))
 }
 
 async fn state(State(control): State<Control>) -> Json<Value> {

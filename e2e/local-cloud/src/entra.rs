@@ -27,6 +27,7 @@ mod error;
 mod exchange;
 mod explained;
 mod federation;
+mod form;
 mod issuer_keys;
 mod issuers;
 

@@ -18,16 +18,18 @@ use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::faults::{Faults, History};
 use crate::holds::Holds;
-use crate::jwt::{JwtError, Unverified};
 use crate::keys::KeyRing;
 use crate::model::{Grant, Model, Scope};
 use crate::names;
-use crate::roles::{Permission, Roles};
+use crate::roles::{Permission, RoleSystem, Roles};
 
 mod explained;
+mod signatures;
 #[cfg(test)]
 mod tests;
 mod token;
+
+use signatures::Signatures;
 
 pub use token::{Audience, TokenRefusal};
 
@@ -47,6 +49,8 @@ pub struct Caller {
     pub issuer: String,
     /// When the token expires.
     pub expires_at: OffsetDateTime,
+    /// The application roles that the token names, as Microsoft Graph reads them.
+    app_roles: Vec<String>,
     by: &'static str,
 }
 
@@ -122,7 +126,10 @@ pub struct Gate {
 }
 
 struct Shared {
-    entra_keys: KeyRing,
+    signatures: Signatures,
+    /// This tenant, and the issuer of its tokens.
+    tenant: String,
+    issuer: String,
     clock: Clock,
     audit: Audit,
     holds: Holds,
@@ -151,7 +158,9 @@ impl Gate {
             Directory::from_model(&model, clock.clone(), holds.clone(), faults.clone());
         Self {
             shared: Arc::new(Shared {
-                entra_keys,
+                signatures: Signatures::of(entra_keys),
+                tenant: names::tenant_id().to_string(),
+                issuer: names::token_issuer(names::tenant_id()),
                 clock,
                 audit,
                 holds,
@@ -202,21 +211,18 @@ impl Gate {
     }
 
     fn check_token(&self, token: &str, audience: &Audience) -> Result<Caller, TokenRefusal> {
-        let token = Unverified::read(token).map_err(|error| match error {
-            JwtError::Malformed(why) => TokenRefusal::Malformed(why),
-            JwtError::Algorithm(algorithm) => TokenRefusal::Algorithm(algorithm),
-        })?;
-        let key = self
-            .shared
-            .entra_keys
-            .find(token.kid(), self.shared.clock.now())
-            .ok_or(TokenRefusal::UnknownKey)?;
-        let claims = token.verify(&key).ok_or(TokenRefusal::Signature)?;
-
+        let claims = self.shared.signatures.check(token, self.shared.clock.now())?;
         let issuer = claims.text("iss").unwrap_or_default();
-        if issuer != names::token_issuer(names::tenant_id()) {
+        if issuer != self.shared.issuer {
             return Err(TokenRefusal::Issuer {
                 found: issuer.to_owned(),
+            });
+        }
+        // The tenant says twice who it is, and has to say the same.
+        let tenant = claims.text("tid").unwrap_or_default();
+        if tenant != self.shared.tenant {
+            return Err(TokenRefusal::Issuer {
+                found: format!("https://sts.windows.net/{tenant}/"),
             });
         }
         let found = claims.audience().unwrap_or_default();
@@ -235,7 +241,14 @@ impl Gate {
         let starts = claims
             .seconds("nbf")
             .ok_or(TokenRefusal::Malformed("nbf is missing"))?;
-        if now < starts {
+        let issued = if claims.has("iat") {
+            claims
+                .seconds("iat")
+                .ok_or(TokenRefusal::Malformed("iat is no time"))?
+        } else {
+            starts
+        };
+        if now < starts || now < issued {
             return Err(TokenRefusal::NotYetValid);
         }
         let object_id: Uuid = claims
@@ -256,6 +269,7 @@ impl Gate {
             issuer: issuer.to_owned(),
             expires_at: OffsetDateTime::from_unix_timestamp(expires)
                 .map_err(|_| TokenRefusal::Malformed("exp is out of range"))?,
+            app_roles: claims.texts("roles"),
             by: audience.by,
         })
     }
@@ -340,7 +354,38 @@ impl Gate {
         grants.change(self.shared.clock.now(), change)
     }
 
+    /// The application roles of Microsoft Graph that an identity has now, for its
+    /// next token.
+    pub(crate) fn app_roles(&self, identity: &str) -> Vec<String> {
+        let grants = self
+            .shared
+            .grants
+            .read()
+            .expect("no one panics while holding the grants");
+        let is_app_role = |role: &str| self.shared.roles.system(role) == Some(RoleSystem::Graph);
+        let own = grants
+            .as_of(self.shared.faults.roles_seen_as_of(identity))
+            .iter()
+            .filter(|grant| grant.identity == identity && is_app_role(&grant.role));
+        own.map(|grant| grant.role.clone()).collect()
+    }
+
+    /// The application role in a token that grants an operation of Microsoft Graph.
+    /// A role that was taken away goes on granting it while the token lives.
+    fn granting_app_role(&self, caller: &Caller, operation: &Operation) -> Option<Grant> {
+        let mut roles = caller.app_roles.iter();
+        let role = roles.find(|role| self.shared.roles.grants(role, operation.permission))?;
+        Some(Grant {
+            identity: caller.name.clone(),
+            role: role.clone(),
+            scope: operation.scope.clone(),
+        })
+    }
+
     fn granting(&self, caller: &Caller, operation: &Operation) -> Option<Grant> {
+        if let Permission::GraphAction(_) = operation.permission {
+            return self.granting_app_role(caller, operation);
+        }
         let grants = self
             .shared
             .grants

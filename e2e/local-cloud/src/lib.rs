@@ -19,6 +19,7 @@ pub mod explain;
 pub mod faults;
 mod front_door;
 pub mod gate;
+pub mod graph;
 pub mod holds;
 mod jwt;
 pub mod key_vault;

@@ -23,8 +23,8 @@ pub use identities::{FederatedTrust, Identity, IdentityKind};
 use place::Place;
 pub use place::Places;
 pub use resources::{
-    CosmosContainerSpec, CosmosSpec, DatabaseSpec, KeyVaultSpec, QueueSpec, Resource, SecretSpec,
-    ServiceBusSpec, StorageSpec,
+    CosmosContainerSpec, CosmosSpec, DatabaseSpec, GraphSpec, KeyVaultSpec, QueueSpec, Resource,
+    SecretSpec, ServiceBusSpec, StorageSpec,
 };
 
 /// Who may do what, and on what.
@@ -176,7 +176,14 @@ impl Model {
             let resource = Resource::parse(text, &name, raw)?;
             Ok((name, resource))
         });
-        let resources = resources.collect::<Result<_, ModelError>>()?;
+        let resources: BTreeMap<_, _> = resources.collect::<Result<_, ModelError>>()?;
+        let graphs = resources
+            .iter()
+            .filter(|(_, resource)| matches!(resource, Resource::Graph(_)));
+        if let Some((second, _)) = graphs.clone().nth(1) {
+            let problem = format!("`{second}` is a second Microsoft Graph; there is one");
+            return Err(ModelError::new(Place { line: 1, column: 1 }, problem));
+        }
         let mut places = Places::default();
         let identities = identities::parse(text, document.identities.0, &mut places)?;
         let mut model = Self {
@@ -234,6 +241,12 @@ impl Model {
             .segments()
             .first()
             .and_then(|name| self.resources.get(name));
+        if system == RoleSystem::Graph && !matches!(resource, Some(Resource::Graph(_))) {
+            return Err(format!(
+                "role `{}` is an application role of Microsoft Graph, but `{}` is not Microsoft Graph",
+                grant.role, grant.scope
+            ));
+        }
         if system == RoleSystem::Cosmos && !matches!(resource, Some(Resource::Cosmos(_))) {
             return Err(format!(
                 "role `{}` is a Cosmos DB data-plane role, but `{}` is not in a Cosmos DB account",
@@ -292,6 +305,7 @@ impl Model {
                 scopes.push(Scope::new([&[name.as_str()], path].concat()));
             };
             match resource {
+                Resource::Graph(_) => {}
                 Resource::KeyVault(vault) => {
                     vault
                         .secrets

@@ -9,6 +9,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::amqp::{self, Bus};
 use crate::cloud_process::{self, CloudProcess};
 
 pub(crate) const KEY_VAULT: &str = "https://vault.azure.net";
@@ -96,14 +97,9 @@ impl Cloud {
         }
     }
 
-    /// The private CA's certificate, PEM.
-    pub(crate) fn ca(&self) -> Vec<u8> {
-        ca(&self.process)
-    }
-
-    /// Where a namespace's AMQP endpoint is on this machine.
-    pub(crate) fn amqp(&self, namespace: &str) -> &str {
-        &self.endpoints.amqp[namespace]
+    /// A connection to Service Bus.
+    pub(crate) async fn bus(&self) -> Bus {
+        Bus::connect(&self.endpoints.amqp[amqp::NAMESPACE], &ca(&self.process)).await
     }
 
     /// A service-account token as the cluster signs it.

@@ -1,5 +1,7 @@
 //! The token endpoint, asked as a pod asks it, with one thing wrong at a time.
 
+mod flood;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -12,6 +14,11 @@ use crate::holds::Holds;
 use crate::keys::SigningKey;
 use crate::names;
 use crate::roles::Roles;
+
+mod external;
+mod kinds;
+mod rules;
+mod wire;
 
 const SUBJECT: &str = "system:serviceaccount:todolist:frontend";
 
@@ -35,18 +42,23 @@ struct Tenant {
     cluster_keys: KeyRing,
     clock: Clock,
     audit: Audit,
+    issuer_client: reqwest::Client,
     _issuer: tokio_util::task::AbortOnDropHandle<()>,
 }
 
 impl Tenant {
     async fn start() -> Self {
+        Self::recording(Audit::new).await
+    }
+
+    async fn recording(audit: impl FnOnce(Clock) -> Audit) -> Self {
         let model = Model::parse(
             include_str!("../../../../infra/access.json"),
             &Roles::built_in(),
         )
         .expect("valid");
         let clock = Clock::system();
-        let audit = Audit::new(clock.clone());
+        let audit = audit(clock.clone());
         let cluster_keys = KeyRing::generate();
         let (client, issuer) =
             serve_issuer(crate::cluster::issuer::router(
@@ -54,12 +66,13 @@ impl Tenant {
                 clock.clone(),
             ))
             .await;
-        let entra = tenant_of(&model, &clock, &audit, client);
+        let entra = tenant_of(&model, &clock, &audit, client.clone());
         Self {
             entra: Arc::new(entra),
             cluster_keys,
             clock,
             audit,
+            issuer_client: client,
             _issuer: issuer,
         }
     }

@@ -47,7 +47,7 @@ impl Gate {
         let assigned = Assigned {
             model: &self.shared.model,
             roles: &self.shared.roles,
-            grants: &grants,
+            grants: grants.now(),
         };
         role::explain(&asked, &assigned)
     }
