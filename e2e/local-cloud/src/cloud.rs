@@ -23,6 +23,7 @@ use crate::entra::{Entra, ExternalIssuer, Issuers};
 use crate::faults::Faults;
 use crate::front_door::{self, Routes};
 use crate::gate::Gate;
+use crate::graph::Graph;
 use crate::holds::Holds;
 use crate::key_vault::KeyVault;
 use crate::keys::{KeyRing, SigningKey};
@@ -155,14 +156,7 @@ async fn start(
     let clock = Clock::system();
     let audit = Audit::new(clock.clone());
     let holds = Holds::default();
-    // Making an RSA key takes a tenth of a second; they are made side by side.
-    let make = || tokio::task::spawn_blocking(SigningKey::generate);
-    let (cluster_key, next_cluster_key, entra_key) = tokio::join!(make(), make(), make());
-    let made = |key: Result<_, tokio::task::JoinError>| {
-        key.map_err(StartError::setup("a signing key"))
-    };
-    let cluster_keys = KeyRing::of(made(cluster_key)?, Some(made(next_cluster_key)?));
-    let entra_keys = KeyRing::of(made(entra_key)?, None);
+    let (cluster_keys, entra_keys) = signing_keys().await?;
 
     let hosts = host_names(&model);
     let tls = tls::issue(&hosts).map_err(StartError::setup("the certificates"))?;
@@ -202,10 +196,8 @@ async fn start(
     planes.insert(names::LOGIN_HOST.to_owned(), Arc::clone(&entra).router());
     planes.insert(
         names::ISSUER_HOST.to_owned(),
-        issuer::router(cluster_keys.clone(), clock.clone()).layer(from_fn_with_state(
-            gate.faults().clone(),
-            issuer::troubled,
-        )),
+        issuer::router(cluster_keys.clone(), clock.clone())
+            .layer(from_fn_with_state(gate.faults().clone(), issuer::troubled)),
     );
 
     let mut endpoints = Endpoints::new(proxy.address);
@@ -269,6 +261,17 @@ async fn start(
     })
 }
 
+/// The cluster's keys, and Entra's. Making one takes a tenth of a second; the two
+/// are made side by side.
+async fn signing_keys() -> Result<(KeyRing, KeyRing), StartError> {
+    let make = || tokio::task::spawn_blocking(SigningKey::generate);
+    let (cluster, next, entra) = tokio::join!(make(), make(), make());
+    let cluster = cluster.map_err(StartError::setup("the cluster's signing key"))?;
+    let next = next.map_err(StartError::setup("the cluster's next signing key"))?;
+    let entra = entra.map_err(StartError::setup("Entra's signing key"))?;
+    Ok((KeyRing::of(cluster, Some(next)), KeyRing::of(entra, None)))
+}
+
 /// The planes of the model's resources.
 #[derive(Default)]
 struct Resources {
@@ -305,6 +308,11 @@ impl Resources {
                 let account = Blob::new(name, host.clone(), spec, gate, clock);
                 self.http.insert(host, Arc::clone(&account).router());
                 Box::new(move || account.digest())
+            }
+            Resource::Graph(_) => {
+                let graph = Graph::new(name, gate, clock);
+                self.http.insert(host, Arc::clone(&graph).router());
+                Box::new(move || graph.digest())
             }
             Resource::ServiceBus(spec) => {
                 let bus = ServiceBus::new(name, host.clone(), spec, gate, clock);

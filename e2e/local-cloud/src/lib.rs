@@ -18,6 +18,7 @@ mod entra;
 pub mod faults;
 mod front_door;
 pub mod gate;
+pub mod graph;
 pub mod holds;
 mod jwt;
 pub mod key_vault;

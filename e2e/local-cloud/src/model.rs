@@ -21,8 +21,8 @@ pub(crate) use identities::SystemAssignedTo;
 pub use identities::{FederatedTrust, Identity, IdentityKind};
 use place::Place;
 pub use resources::{
-    CosmosContainerSpec, CosmosSpec, DatabaseSpec, KeyVaultSpec, QueueSpec, Resource, SecretSpec,
-    ServiceBusSpec, StorageSpec,
+    CosmosContainerSpec, CosmosSpec, DatabaseSpec, GraphSpec, KeyVaultSpec, QueueSpec, Resource,
+    SecretSpec, ServiceBusSpec, StorageSpec,
 };
 
 /// Who may do what, and on what.
@@ -167,12 +167,17 @@ impl Model {
     /// Parses and checks the text of an access file.
     pub fn parse(text: &str, roles: &Roles) -> Result<Self, ModelError> {
         let document: Document<'_> = serde_json::from_str(text)?;
-        let resources = document.resources.0.into_iter();
-        let resources = resources.map(|(name, raw)| {
+        let mut resources = BTreeMap::new();
+        for (name, raw) in document.resources.0 {
             let resource = Resource::parse(text, &name, raw)?;
-            Ok((name, resource))
-        });
-        let resources = resources.collect::<Result<_, ModelError>>()?;
+            let is_graph = |one: &Resource| matches!(one, Resource::Graph(_));
+            let other = resources.iter().find(|(_, other)| is_graph(other));
+            if let (true, Some((other, _))) = (is_graph(&resource), other) {
+                let problem = format!("there is one Microsoft Graph, and it is `{other}`");
+                return Err(ModelError::new(Place::of(text, raw), problem));
+            }
+            resources.insert(name, resource);
+        }
         let identities = identities::parse(text, document.identities.0)?;
         let mut model = Self {
             resources,
@@ -219,6 +224,12 @@ impl Model {
             .segments()
             .first()
             .and_then(|name| self.resources.get(name));
+        if system == RoleSystem::Graph && !matches!(resource, Some(Resource::Graph(_))) {
+            return Err(format!(
+                "role `{}` is an application role of Microsoft Graph, but `{}` is not Microsoft Graph",
+                grant.role, grant.scope
+            ));
+        }
         if system == RoleSystem::Cosmos && !matches!(resource, Some(Resource::Cosmos(_))) {
             return Err(format!(
                 "role `{}` is a Cosmos DB data-plane role, but `{}` is not in a Cosmos DB account",
