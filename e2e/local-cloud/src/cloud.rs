@@ -210,10 +210,8 @@ async fn start(
     planes.insert(names::LOGIN_HOST.to_owned(), Arc::clone(&entra).router());
     planes.insert(
         names::ISSUER_HOST.to_owned(),
-        issuer::router(cluster_keys.clone(), clock.clone()).layer(from_fn_with_state(
-            gate.faults().clone(),
-            issuer::troubled,
-        )),
+        issuer::router(cluster_keys.clone(), clock.clone())
+            .layer(from_fn_with_state(gate.faults().clone(), issuer::troubled)),
     );
 
     let mut endpoints = Endpoints::new(proxy.address);
@@ -282,14 +280,11 @@ async fn start(
 /// are made side by side.
 async fn signing_keys() -> Result<(KeyRing, KeyRing), StartError> {
     let make = || tokio::task::spawn_blocking(SigningKey::generate);
-    let (cluster, next_of_cluster, entra) = tokio::join!(make(), make(), make());
-    let made = |key: Result<_, tokio::task::JoinError>| {
-        key.map_err(StartError::setup("a signing key"))
-    };
-    Ok((
-        KeyRing::of(made(cluster)?, Some(made(next_of_cluster)?)),
-        KeyRing::of(made(entra)?, None),
-    ))
+    let (cluster, next, entra) = tokio::join!(make(), make(), make());
+    let cluster = cluster.map_err(StartError::setup("the cluster's signing key"))?;
+    let next = next.map_err(StartError::setup("the cluster's next signing key"))?;
+    let entra = entra.map_err(StartError::setup("Entra's signing key"))?;
+    Ok((KeyRing::of(cluster, Some(next)), KeyRing::of(entra, None)))
 }
 
 /// The planes of the model's resources.

@@ -175,7 +175,10 @@ pub struct Active {
 /// A switch as it is listed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "as in `Switch`; a flattened type may know no unknown fields")]
+#[expect(
+    missing_docs,
+    reason = "as in `Switch`; a flattened type may know no unknown fields"
+)]
 pub struct SwitchedOn {
     pub fault: Name,
     pub identity: Option<String>,

@@ -154,8 +154,7 @@ impl Gate {
     ) -> Self {
         let grants = RwLock::new(History::new(model.grants.clone()));
         let faults = Faults::new(clock.clone());
-        let directory =
-            Directory::from_model(&model, clock.clone(), holds.clone(), faults.clone());
+        let directory = Directory::from_model(&model, clock.clone(), holds.clone(), faults.clone());
         Self {
             shared: Arc::new(Shared {
                 signatures: Signatures::of(entra_keys),

@@ -106,9 +106,7 @@ impl Person {
         let todo = page.link(&title);
         let page = self.open(&todo).await?;
         let edited = format!("{title}, edited");
-        let page = self
-            .send(&page.form(&todo).with("title", &edited))
-            .await?;
+        let page = self.send(&page.form(&todo).with("title", &edited)).await?;
         ensure!(page.text.contains(&edited), "{}", page.words());
         if has_file {
             self.attach(&todo).await?;
@@ -162,7 +160,12 @@ impl Person {
 
     async fn open(&self, path: &str) -> Result<Page> {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        good(self.browser.get(path).await.with_context(|| format!("GET {path}"))?)
+        good(
+            self.browser
+                .get(path)
+                .await
+                .with_context(|| format!("GET {path}"))?,
+        )
     }
 
     async fn send(&self, form: &Form) -> Result<Page> {

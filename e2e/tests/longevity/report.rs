@@ -75,7 +75,11 @@ impl fmt::Display for Report {
             writeln!(
                 f,
                 "{:>6} {:>9} {:>9} {:>9} {:>10} {:>9}  {:?}",
-                row.until.as_secs() / 3600,
+                format!(
+                    "{}:{:02}",
+                    row.until.as_secs() / 3600,
+                    row.until.as_secs() / 60 % 60
+                ),
                 row.requests,
                 row.failures,
                 row.reconnects,

@@ -20,7 +20,7 @@ use crate::tokens::Tokens;
 
 const PEOPLE: usize = 2;
 
-/// A row of the report for every so many hours, at the least.
+/// So many rows has the report at the most.
 const ROWS: u32 = 8;
 
 /// More would not be read.
@@ -44,8 +44,8 @@ struct World {
     hour: u64,
 }
 
-/// Lets so many hours pass.
-pub(crate) async fn run(hours: u32, pace: Pace) -> Result<Report> {
+/// Lets so much time pass.
+pub(crate) async fn run(total: Duration, pace: Pace) -> Result<Report> {
     let directory = tempfile::tempdir()?;
     let clock = FakedClock::start(directory.path())?;
     let options = Options::default().everywhere(clock.environment());
@@ -67,8 +67,7 @@ pub(crate) async fn run(hours: u32, pace: Pace) -> Result<Report> {
         jumps: 0,
         hour: 0,
     };
-    let total = HOUR * hours;
-    let between_rows = HOUR * hours.div_ceil(ROWS);
+    let between_rows = HOUR.max(total / ROWS);
     while world.clock.ahead() < total && world.report.failures.len() < MOST_FAILURES {
         let before = world.clock.ahead();
         world.pass(pace).await?;

@@ -44,7 +44,11 @@ impl Watcher {
             heard == expected,
             "the stream told {heard} of {expected} entries"
         );
-        Ok(self.heard.connections.load(Ordering::Relaxed).saturating_sub(1))
+        Ok(self
+            .heard
+            .connections
+            .load(Ordering::Relaxed)
+            .saturating_sub(1))
     }
 }
 

@@ -100,9 +100,8 @@ impl Scene {
     /// were refused.
     async fn exchanges(&self, since: u64) -> Vec<Option<String>> {
         let records = self.stack.control().audit(since).await.expect("the audit");
-        let own = |record: &&Record| {
-            record.by == "entra" && record.identity.as_deref() == Some(self.pod)
-        };
+        let own =
+            |record: &&Record| record.by == "entra" && record.identity.as_deref() == Some(self.pod);
         let code = |record: &Record| match record.decision {
             Decision::Allowed => None,
             Decision::Denied => record.code.clone(),

@@ -13,7 +13,9 @@ use crate::stage::{start, story};
 /// How often the backend has fetched the issuer's keys.
 fn fetches(stack: &Stack) -> usize {
     let log = std::fs::read_to_string(stack.logs().join("backend.log")).expect("a log");
-    let fetched = log.lines().filter(|line| line.contains("issuer's keys fetched"));
+    let fetched = log
+        .lines()
+        .filter(|line| line.contains("issuer's keys fetched"));
     fetched.count()
 }
 
@@ -59,7 +61,11 @@ async fn entras_new_key_signs_beside_the_old_one_and_everything_goes_on() {
     let person = Person::at(&stack);
     person.add("Before").await;
 
-    stack.control().publish_entra_key().await.expect("published");
+    stack
+        .control()
+        .publish_entra_key()
+        .await
+        .expect("published");
     stack.control().rotate_entra_key().await.expect("rotated");
     // This pod gets tokens of the new key; the others have those of the old one.
     stack.kill_pod("worker").await.expect("killed");

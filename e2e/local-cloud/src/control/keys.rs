@@ -69,9 +69,7 @@ async fn withdraw_entra(
     match ring.withdraw(&kid, control.planes.clock.now()) {
         Ok(()) => Ok(listing(&control, ring)),
         Err(NotWithdrawn::Unknown) => Err(not_found("such published key")),
-        Err(in_use @ NotWithdrawn::InUse) => {
-            Err(Refusal(StatusCode::CONFLICT, in_use.to_string()))
-        }
+        Err(in_use @ NotWithdrawn::InUse) => Err(Refusal(StatusCode::CONFLICT, in_use.to_string())),
     }
 }
 

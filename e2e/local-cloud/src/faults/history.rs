@@ -22,11 +22,6 @@ impl<T: Clone> History<T> {
         }
     }
 
-    /// As it is now.
-    pub(crate) fn now(&self) -> &T {
-        &self.now
-    }
-
     /// As it was at a time.
     pub(crate) fn as_of(&self, at: OffsetDateTime) -> &T {
         let was = self.before.iter().find(|(until, _)| at < *until);
@@ -63,7 +58,6 @@ mod tests {
         assert_eq!(history.as_of(NOON), &"second");
         assert_eq!(history.as_of(NOON + Duration::minutes(4)), &"second");
         assert_eq!(history.as_of(NOON + Duration::minutes(5)), &"third");
-        assert_eq!(history.now(), &"third");
     }
 
     #[test]
@@ -74,6 +68,6 @@ mod tests {
         }
 
         assert_eq!(history.before.len(), MOST);
-        assert_eq!(history.now(), &(MOST * 2));
+        assert_eq!(history.as_of(NOON), &(MOST * 2));
     }
 }

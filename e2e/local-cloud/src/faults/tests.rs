@@ -80,7 +80,10 @@ fn a_parameter_that_a_fault_does_not_have_is_refused() {
     let refusal = |what: &str| Err(format!("this fault has no `{what}`"));
     let identity = |switch: &mut Switch| switch.identity = Some("worker".to_owned());
     assert_eq!(with(Name::SlowKeys, identity), refusal("identity"));
-    assert_eq!(with(Name::TokenLoop, |s| s.seconds = Some(1)), refusal("seconds"));
+    assert_eq!(
+        with(Name::TokenLoop, |s| s.seconds = Some(1)),
+        refusal("seconds")
+    );
     assert_eq!(with(Name::RoleDelay, |s| s.code = Some(1)), refusal("code"));
     assert_eq!(
         with(Name::IssuerUnreachable, |s| s.code = Some(503)),

@@ -98,10 +98,7 @@ impl KeyRing {
 
     /// The published keys.
     pub fn published(&self, now: OffsetDateTime) -> Vec<Jwk> {
-        self.read()
-            .at(now)
-            .map(|(key, _, _)| key.jwk())
-            .collect()
+        self.read().at(now).map(|(key, _, _)| key.jwk()).collect()
     }
 
     /// The published keys, with their private halves.

@@ -90,10 +90,7 @@ impl Policy for Answers {
 
 /// How long the service wants to be left alone, where retries would heed it.
 fn retry_after(answer: &AsyncRawResponse) -> Option<Duration> {
-    let heeded = [
-        StatusCode::TooManyRequests,
-        StatusCode::ServiceUnavailable,
-    ];
+    let heeded = [StatusCode::TooManyRequests, StatusCode::ServiceUnavailable];
     if !heeded.contains(&answer.status()) {
         return None;
     }
