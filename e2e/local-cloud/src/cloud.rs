@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::audit::Audit;
 use crate::blob::Blob;
 use crate::clock::Clock;
-use crate::cluster::{Cluster, issuer};
+use crate::cluster::{Cluster, WebhookVersion, issuer};
 use crate::control::{self, Control};
 use crate::cosmos::Cosmos;
 use crate::entra::Entra;
@@ -108,6 +108,15 @@ impl LocalCloud {
     /// Starts a cloud on the access model in a file. With a state directory it
     /// leaves there what clients need; without one it makes a temporary one.
     pub async fn start(model: &Path, state: Option<PathBuf>) -> Result<Self, StartError> {
+        Self::start_with(model, state, WebhookVersion::default()).await
+    }
+
+    /// The same, with another layout of the workload-identity webhook.
+    pub async fn start_with(
+        model: &Path,
+        state: Option<PathBuf>,
+        webhook: WebhookVersion,
+    ) -> Result<Self, StartError> {
         let roles = Roles::built_in();
         let file = model.display().to_string();
         let text = std::fs::read_to_string(model).map_err(|source| StartError::ModelFile {
@@ -118,7 +127,7 @@ impl LocalCloud {
             Model::parse(&text, &roles).map_err(|source| StartError::Model { file, source })?;
         let state =
             StateDirectory::create(state).map_err(StartError::setup("the state directory"))?;
-        start(model, roles, state).await
+        start(model, roles, state, webhook).await
     }
 
     /// Where everything is.
@@ -136,6 +145,7 @@ async fn start(
     model: Model,
     roles: Roles,
     state: StateDirectory,
+    webhook: WebhookVersion,
 ) -> Result<LocalCloud, StartError> {
     let clock = Clock::system();
     let audit = Audit::new(clock.clone());
@@ -207,6 +217,7 @@ async fn start(
         state.path().join("pods"),
         cluster_keys,
         clock.clone(),
+        webhook,
         endpoints.proxy_environment(&state.ca_file()),
     );
     state

@@ -14,17 +14,17 @@ use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post, put};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::audit::{Record, rfc3339};
 use crate::cloud::Planes;
-use crate::cluster::{RunningPod, TokenRequest};
 use crate::holds::Matcher;
 use crate::model::{Grant, Scope};
+
+mod cluster;
 
 /// What the control API works on, and who may use it.
 #[derive(Clone)]
@@ -108,10 +108,7 @@ pub(crate) fn router(control: Control) -> Router {
             "/vaults/{vault}/secrets/{secret}/versions/{version}",
             put(set_enabled),
         )
-        .route("/cluster/service-accounts", put(apply_account))
-        .route("/cluster/tokens", post(sign_token))
-        .route("/cluster/pods", post(create_pod))
-        .route("/cluster/pods/{namespace}/{name}", delete(delete_pod))
+        .merge(cluster::routes())
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(control.clone(), guard))
         .with_state(control)
@@ -237,48 +234,6 @@ async fn release(
         .release(number)
         .ok_or_else(|| not_found("such hold"))?;
     Ok(Json(json!({ "state": state })))
-}
-
-async fn apply_account(
-    State(control): State<Control>,
-    Json(account): Json<ServiceAccount>,
-) -> StatusCode {
-    control.planes.cluster.apply(account);
-    StatusCode::NO_CONTENT
-}
-
-async fn sign_token(
-    State(control): State<Control>,
-    Json(request): Json<TokenRequest>,
-) -> Json<Value> {
-    Json(json!({ "token": control.planes.cluster.sign(&request) }))
-}
-
-async fn create_pod(
-    State(control): State<Control>,
-    Json(pod): Json<Pod>,
-) -> Result<Json<RunningPod>, Refusal> {
-    control
-        .planes
-        .cluster
-        .create(pod)
-        .map(Json)
-        .map_err(bad_request)
-}
-
-async fn delete_pod(
-    State(control): State<Control>,
-    Path((namespace, name)): Path<(String, String)>,
-) -> Result<StatusCode, Refusal> {
-    if control
-        .planes
-        .cluster
-        .delete(&namespace, &name)
-        .map_err(bad_request)?
-    {
-        return Ok(StatusCode::NO_CONTENT);
-    }
-    Err(not_found("such pod"))
 }
 
 async fn add_version(

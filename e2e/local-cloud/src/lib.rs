@@ -30,7 +30,7 @@ mod tls;
 mod unique_map;
 
 pub use cloud::{LocalCloud, StartError};
-pub use cluster::{RunningPod, TokenRequest};
+pub use cluster::{Denial, RunningPod, TokenRequest, WebhookVersion};
 pub use entra::EXCHANGE_AUDIENCE;
 pub use state::Endpoints;
 

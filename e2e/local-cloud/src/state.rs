@@ -180,9 +180,6 @@ impl StateDirectory {
         account: &ServiceAccount,
     ) -> io::Result<PathBuf> {
         let ServiceAccount { namespace, name } = account;
-        cluster.apply(from_json(
-            json!({ "metadata": { "namespace": namespace, "name": name } }),
-        ));
         let calls = model.calls.iter().filter(|call| call.from == identity);
         let audiences = [EXCHANGE_AUDIENCE]
             .into_iter()
@@ -196,7 +193,7 @@ impl StateDirectory {
             "metadata": { "namespace": namespace, "name": format!("{name}-outside") },
             "spec": { "serviceAccountName": name, "containers": [], "volumes": volumes },
         }));
-        let running = cluster.create(pod).map_err(io::Error::other)?;
+        let running = cluster.run(pod).map_err(io::Error::other)?;
         let tokens = self.path.join("tokens").join(format!("{namespace}.{name}"));
         fs::create_dir_all(&tokens)?;
         for (number, audience) in audiences.enumerate() {
