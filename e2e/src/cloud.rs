@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anstream::println;
 use anyhow::Result;
-use local_cloud::LocalCloud;
+use local_cloud::{LocalCloud, WebhookVersion};
 use platform::server::Shutdown;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -28,6 +28,10 @@ pub(crate) struct Options {
     /// Where to leave what clients need; a temporary directory by default.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    /// Whose layout the workload-identity webhook has: v1.5 (v1.5.1 and before) or
+    /// v1.6. They differ in where a pod finds its token.
+    #[arg(long, value_name = "VERSION", default_value_t)]
+    webhook: WebhookVersion,
     /// What to log on standard error: error, warn, info (with the audit) or debug.
     #[arg(long, default_value = "warn")]
     log: LevelFilter,
@@ -48,7 +52,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     } else {
         shutdown
     };
-    let cloud = LocalCloud::start(&options.model, options.state).await?;
+    let cloud = LocalCloud::start_with(&options.model, options.state, options.webhook).await?;
     let endpoints = cloud.endpoints();
     let state = cloud.state_directory().display();
     println!("local cloud, not Azure");
