@@ -252,3 +252,21 @@ fn file_name(audience: &str) -> String {
 fn from_json<T: serde::de::DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).expect("the object is written out above")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_else_gets_into_the_state_directory() {
+        let root = tempfile::tempdir().expect("a directory");
+        let path = root.path().join("state");
+        fs::create_dir(&path).expect("made by somebody");
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("open to all");
+
+        let state = StateDirectory::create(Some(path)).expect("taken over");
+
+        let mode = fs::metadata(state.path()).expect("there").permissions();
+        assert_eq!(mode.mode() & 0o777, 0o700);
+    }
+}
