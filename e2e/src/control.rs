@@ -13,6 +13,8 @@ use local_cloud::{Endpoints, RunningPod, TokenRequest};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
+mod trust;
+
 /// What the API server says to a pod that it does not create: its `Status`, with
 /// the code and the text that `kubectl` shows.
 #[derive(Debug, thiserror::Error)]

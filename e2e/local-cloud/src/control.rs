@@ -25,6 +25,7 @@ use crate::holds::Matcher;
 use crate::model::{Grant, Scope};
 
 mod cluster;
+mod trust;
 
 /// What the control API works on, and who may use it.
 #[derive(Clone)]
@@ -109,6 +110,7 @@ pub(crate) fn router(control: Control) -> Router {
             put(set_enabled),
         )
         .merge(cluster::routes())
+        .merge(trust::router())
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(control.clone(), guard))
         .with_state(control)

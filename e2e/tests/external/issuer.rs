@@ -67,9 +67,8 @@ pub(crate) fn run(settings: &Settings<'_>) -> Result<()> {
         ("/openid/v1/jwks", json!({ "keys": [published(&key)?] })),
     ];
     for connection in listener.incoming() {
-        let connection = ServerConnection::new(Arc::clone(&tls)).map(|tls| {
-            connection.map(|socket| StreamOwned::new(tls, socket))
-        })?;
+        let connection = ServerConnection::new(Arc::clone(&tls))
+            .map(|tls| connection.map(|socket| StreamOwned::new(tls, socket)))?;
         // A client that does not trust the certificate goes away.
         if let Err(error) = answer(connection?, &documents, settings.directory) {
             eprintln!("a connection broke: {error:#}");

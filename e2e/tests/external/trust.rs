@@ -20,15 +20,26 @@ const SUBJECT: &str = "system:serviceaccount:todolist:frontend";
 
 pub(crate) fn trials() -> Vec<Trial> {
     let trial = |name: &str, run: fn() -> Result<()>| {
-        Trial::test(name, move || run().map_err(|error| Failed::from(format!("{error:?}"))))
+        Trial::test(name, move || {
+            run().map_err(|error| Failed::from(format!("{error:?}")))
+        })
     };
     vec![
         trial("a_declared_issuer_with_a_credential_is_trusted", trusted),
-        trial("without_a_credential_the_issuer_is_not_even_asked", without_a_credential),
+        trial(
+            "without_a_credential_the_issuer_is_not_even_asked",
+            without_a_credential,
+        ),
         trial("the_token_of_another_account_is_refused", another_account),
         trial("an_issuer_that_nobody_declared_is_not_found", not_declared),
-        trial("an_issuer_with_the_certificate_of_another_ca_is_refused", wrong_ca),
-        trial("a_discovery_document_of_another_issuer_is_refused", other_document),
+        trial(
+            "an_issuer_with_the_certificate_of_another_ca_is_refused",
+            wrong_ca,
+        ),
+        trial(
+            "a_discovery_document_of_another_issuer_is_refused",
+            other_document,
+        ),
         trial("the_same_issuer_with_other_keys_is_refused", other_keys),
     ]
 }
@@ -145,7 +156,9 @@ impl Cloud {
             subject: SUBJECT.to_owned(),
             audience: EXCHANGE_AUDIENCE.to_owned(),
         };
-        let write = self.control.put_federated_credential("frontend", &credential);
+        let write = self
+            .control
+            .put_federated_credential("frontend", &credential);
         self.runtime.block_on(write)
     }
 
