@@ -102,10 +102,11 @@ impl Options {
         self
     }
 
-    /// Lets the kubelet wait this long before it starts a pod again, each time.
+    /// Lets the kubelet wait this long before it starts a pod again for the second
+    /// time, and then ever longer.
     #[must_use]
-    pub fn back_off(mut self, wait: Duration) -> Self {
-        self.back_off = BackOff::new(wait, wait);
+    pub fn back_off(mut self, first: Duration) -> Self {
+        self.back_off = BackOff::new(first, Duration::from_mins(5));
         self
     }
 

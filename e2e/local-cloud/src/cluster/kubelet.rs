@@ -348,7 +348,7 @@ mod tests {
         let first = std::fs::read_to_string(&file).expect("a token");
 
         kubelet.set_signing(false);
-        for minutes in [49, 12] {
+        for minutes in [49, 10] {
             clock.advance(StdDuration::from_mins(minutes));
             assert_eq!(synced(&kubelet, &file), first, "nobody signs another");
         }
