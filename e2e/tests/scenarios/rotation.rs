@@ -14,6 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use e2e::stack::{Options, Stack};
 use local_cloud::control::GrantBody;
 use serde_json::Value;
+use time::OffsetDateTime;
 
 use crate::stage::{start, story};
 
@@ -134,9 +135,16 @@ impl<S: Signers> Signing<S> {
         }
     }
 
-    /// Makes a new version; returns its id.
+    /// Makes a new version; returns its id. Key Vault tells ages in whole seconds,
+    /// so it waits for another second than that of the versions before.
     async fn renew_key(&self) -> String {
         let control = self.stack.control();
+        let state = control.state().await.expect("the cloud's state");
+        let versions = state["vault"][S::SECRET].as_array().expect("versions");
+        let created = versions.iter().filter_map(|v| v["created"].as_i64()).max();
+        while OffsetDateTime::now_utc().unix_timestamp() <= created.expect("a time") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         let added = control.add_secret_version("vault", S::SECRET).await;
         added.expect("a version")
     }
