@@ -21,6 +21,7 @@ use crate::cosmos::Cosmos;
 use crate::entra::{Entra, ExternalIssuer, Issuers};
 use crate::front_door::{self, Routes};
 use crate::gate::Gate;
+use crate::graph::Graph;
 use crate::holds::Holds;
 use crate::key_vault::KeyVault;
 use crate::keys::KeyRing;
@@ -160,13 +161,7 @@ async fn start(
     let clock = Clock::system();
     let audit = Audit::new(clock.clone());
     let holds = Holds::default();
-    // Making an RSA key takes a tenth of a second; the two are made side by side.
-    let (cluster_keys, entra_keys) = tokio::join!(
-        tokio::task::spawn_blocking(KeyRing::generate),
-        tokio::task::spawn_blocking(KeyRing::generate)
-    );
-    let cluster_keys = cluster_keys.map_err(StartError::setup("the cluster's signing key"))?;
-    let entra_keys = entra_keys.map_err(StartError::setup("Entra's signing key"))?;
+    let (cluster_keys, entra_keys) = signing_keys().await?;
 
     let hosts = host_names(&model);
     let tls = tls::issue(&hosts).map_err(StartError::setup("the certificates"))?;
@@ -267,6 +262,19 @@ async fn start(
     })
 }
 
+/// The cluster's keys, and Entra's. Making one takes a tenth of a second; the two
+/// are made side by side.
+async fn signing_keys() -> Result<(KeyRing, KeyRing), StartError> {
+    let (cluster, entra) = tokio::join!(
+        tokio::task::spawn_blocking(KeyRing::generate),
+        tokio::task::spawn_blocking(KeyRing::generate)
+    );
+    Ok((
+        cluster.map_err(StartError::setup("the cluster's signing key"))?,
+        entra.map_err(StartError::setup("Entra's signing key"))?,
+    ))
+}
+
 /// The planes of the model's resources.
 #[derive(Default)]
 struct Resources {
@@ -303,6 +311,11 @@ impl Resources {
                 let account = Blob::new(name, host.clone(), spec, gate, clock);
                 self.http.insert(host, Arc::clone(&account).router());
                 Box::new(move || account.digest())
+            }
+            Resource::Graph(_) => {
+                let graph = Graph::new(name, gate, clock);
+                self.http.insert(host, Arc::clone(&graph).router());
+                Box::new(move || graph.digest())
             }
             Resource::ServiceBus(spec) => {
                 let bus = ServiceBus::new(name, host.clone(), spec, gate, clock);

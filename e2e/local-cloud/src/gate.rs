@@ -21,7 +21,7 @@ use crate::jwt::{JwtError, Unverified};
 use crate::keys::KeyRing;
 use crate::model::{Grant, Model, Scope};
 use crate::names;
-use crate::roles::{Permission, Roles};
+use crate::roles::{Permission, RoleSystem, Roles};
 
 #[cfg(test)]
 mod tests;
@@ -45,6 +45,8 @@ pub struct Caller {
     pub issuer: String,
     /// When the token expires.
     pub expires_at: OffsetDateTime,
+    /// The application roles that the token names, as Microsoft Graph reads them.
+    app_roles: Vec<String>,
     by: &'static str,
 }
 
@@ -244,6 +246,7 @@ impl Gate {
             issuer: issuer.to_owned(),
             expires_at: OffsetDateTime::from_unix_timestamp(expires)
                 .map_err(|_| TokenRefusal::Malformed("exp is out of range"))?,
+            app_roles: claims.texts("roles"),
             by: audience.by,
         })
     }
@@ -330,7 +333,37 @@ impl Gate {
         grants.retain(|standing| standing.identity != identity);
     }
 
+    /// The application roles of Microsoft Graph that an identity has now, for its
+    /// next token.
+    pub(crate) fn app_roles(&self, identity: &str) -> Vec<String> {
+        let grants = self
+            .shared
+            .grants
+            .read()
+            .expect("no one panics while holding the grants");
+        let is_app_role = |role: &str| self.shared.roles.system(role) == Some(RoleSystem::Graph);
+        let own = grants
+            .iter()
+            .filter(|grant| grant.identity == identity && is_app_role(&grant.role));
+        own.map(|grant| grant.role.clone()).collect()
+    }
+
+    /// The application role in a token that grants an operation of Microsoft Graph.
+    /// A role that was taken away goes on granting it while the token lives.
+    fn granting_app_role(&self, caller: &Caller, operation: &Operation) -> Option<Grant> {
+        let mut roles = caller.app_roles.iter();
+        let role = roles.find(|role| self.shared.roles.grants(role, operation.permission))?;
+        Some(Grant {
+            identity: caller.name.clone(),
+            role: role.clone(),
+            scope: operation.scope.clone(),
+        })
+    }
+
     fn granting(&self, caller: &Caller, operation: &Operation) -> Option<Grant> {
+        if let Permission::GraphAction(_) = operation.permission {
+            return self.granting_app_role(caller, operation);
+        }
         let grants = self
             .shared
             .grants

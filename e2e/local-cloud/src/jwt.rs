@@ -99,6 +99,15 @@ impl Claims {
         self.0.get(name).and_then(Value::as_str)
     }
 
+    /// A claim that is a list of texts; empty if it is missing or something else.
+    pub(crate) fn texts(&self, name: &str) -> Vec<String> {
+        let texts = self.0.get(name).and_then(Value::as_array);
+        let texts = texts.map(|texts| texts.iter().map(|one| one.as_str().map(str::to_owned)));
+        texts
+            .and_then(Iterator::collect::<Option<Vec<_>>>)
+            .unwrap_or_default()
+    }
+
     /// A claim as whole seconds since the epoch; fractions, negative numbers and
     /// text are not times.
     pub(crate) fn seconds(&self, name: &str) -> Option<i64> {

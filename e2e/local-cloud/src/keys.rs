@@ -313,4 +313,42 @@ mod tests {
 
         assert!(!jwk.verifies(b"message", &signature));
     }
+
+    #[test]
+    fn a_key_is_strong_or_it_is_not_for_rs256() {
+        let key = SigningKey::generate().jwk();
+        assert!(key.is_for_rs256());
+        let long = |bytes: usize| URL_SAFE_NO_PAD.encode(vec![0xff; bytes]);
+        for n in [long(256), long(1024)] {
+            assert!(Jwk { n, ..key.clone() }.is_for_rs256());
+        }
+        for n in [
+            SHORT_MODULUS.to_owned(),
+            long(255),
+            long(1025),
+            String::new(),
+            "!".to_owned(),
+        ] {
+            assert!(
+                !Jwk {
+                    n: n.clone(),
+                    ..key.clone()
+                }
+                .is_for_rs256(),
+                "{n}"
+            );
+        }
+        // 1, 3, 65536, an even one beyond it, five bytes.
+        for e in ["AQ", "Aw", "AQAA", "AQAC", "AQAAAAE", "", "!"] {
+            let e = e.to_owned();
+            assert!(
+                !Jwk {
+                    e: e.clone(),
+                    ..key.clone()
+                }
+                .is_for_rs256(),
+                "{e}"
+            );
+        }
+    }
 }

@@ -17,6 +17,7 @@ mod directory;
 mod entra;
 mod front_door;
 pub mod gate;
+pub mod graph;
 pub mod holds;
 mod jwt;
 pub mod key_vault;

@@ -21,8 +21,8 @@ pub(crate) use identities::SystemAssignedTo;
 pub use identities::{FederatedTrust, Identity, IdentityKind};
 use place::Place;
 pub use resources::{
-    CosmosContainerSpec, CosmosSpec, DatabaseSpec, KeyVaultSpec, QueueSpec, Resource, SecretSpec,
-    ServiceBusSpec, StorageSpec,
+    CosmosContainerSpec, CosmosSpec, DatabaseSpec, GraphSpec, KeyVaultSpec, QueueSpec, Resource,
+    SecretSpec, ServiceBusSpec, StorageSpec,
 };
 
 /// Who may do what, and on what.
@@ -172,7 +172,14 @@ impl Model {
             let resource = Resource::parse(text, &name, raw)?;
             Ok((name, resource))
         });
-        let resources = resources.collect::<Result<_, ModelError>>()?;
+        let resources: BTreeMap<_, _> = resources.collect::<Result<_, ModelError>>()?;
+        let graphs = resources
+            .iter()
+            .filter(|(_, resource)| matches!(resource, Resource::Graph(_)));
+        if let Some((second, _)) = graphs.clone().nth(1) {
+            let problem = format!("`{second}` is a second Microsoft Graph; there is one");
+            return Err(ModelError::new(Place { line: 1, column: 1 }, problem));
+        }
         let identities = identities::parse(text, document.identities.0)?;
         let mut model = Self {
             resources,
@@ -219,6 +226,12 @@ impl Model {
             .segments()
             .first()
             .and_then(|name| self.resources.get(name));
+        if system == RoleSystem::Graph && !matches!(resource, Some(Resource::Graph(_))) {
+            return Err(format!(
+                "role `{}` is an application role of Microsoft Graph, but `{}` is not Microsoft Graph",
+                grant.role, grant.scope
+            ));
+        }
         if system == RoleSystem::Cosmos && !matches!(resource, Some(Resource::Cosmos(_))) {
             return Err(format!(
                 "role `{}` is a Cosmos DB data-plane role, but `{}` is not in a Cosmos DB account",

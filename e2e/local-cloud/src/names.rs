@@ -8,6 +8,9 @@ use uuid::Uuid;
 /// The host that plays Entra ID's token endpoint.
 pub const LOGIN_HOST: &str = "login.microsoftonline.com";
 
+/// The host that plays Microsoft Graph.
+pub const GRAPH_HOST: &str = "graph.microsoft.com";
+
 /// The host that plays the cluster's token issuer, shaped like AKS' own but
 /// under a name that cannot be mistaken for it.
 pub const ISSUER_HOST: &str = "eastus.oic.local-cloud.test";

@@ -15,6 +15,7 @@ use super::error::AadError;
 use super::{Entra, issuers};
 use crate::audit::{Decision, Entry};
 use crate::directory::Identity;
+use crate::graph;
 use crate::jwt::{Claims, JwtError, Unverified};
 use crate::model::{Model, Resource};
 use crate::names;
@@ -33,6 +34,9 @@ const USER_FLOWS: [&str; 4] = [
     "urn:ietf:params:oauth:grant-type:device_code",
 ];
 
+/// What Microsoft Graph is called as a resource.
+const GRAPH: [&str; 2] = ["https://graph.microsoft.com", graph::APPLICATION_ID];
+
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// The resources that tokens can be had for.
@@ -50,13 +54,18 @@ pub(crate) fn known_resources(model: &Model) -> Vec<String> {
         .iter()
         .filter_map(|(name, resource)| match resource {
             Resource::Storage(_) | Resource::ServiceBus(_) => Some(resource.host(name)),
-            Resource::KeyVault(_) | Resource::Cosmos(_) => None,
+            Resource::KeyVault(_) | Resource::Cosmos(_) | Resource::Graph(_) => None,
         });
+    // Every tenant has Microsoft Graph, by name and by id; here one has to want it.
+    let is_graph = |resource: &Resource| matches!(resource, Resource::Graph(_));
+    let graph = model.resources.values().any(is_graph);
+    let graph = graph.then(|| GRAPH.map(str::to_owned));
     shared
         .into_iter()
         .map(str::to_owned)
         .chain(own)
         .map(|host| format!("https://{host}"))
+        .chain(graph.into_iter().flatten())
         .collect()
 }
 
@@ -172,8 +181,13 @@ impl Entra {
 
     /// An access token for an identity and a resource.
     fn issue(&self, identity: &Identity, audience: &str) -> Issued {
+        let roles = if GRAPH.contains(&audience.trim_end_matches('/')) {
+            self.gate.app_roles(&identity.name)
+        } else {
+            Vec::new()
+        };
         let key = self.keys.current();
-        access_token::issue(&key, identity, audience, &[], self.clock.now())
+        access_token::issue(&key, identity, audience, &roles, self.clock.now())
     }
 
     /// What a resource gets with its own identity, as from the metadata endpoint of

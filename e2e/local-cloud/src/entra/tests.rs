@@ -13,6 +13,11 @@ use crate::keys::SigningKey;
 use crate::names;
 use crate::roles::Roles;
 
+mod external;
+mod kinds;
+mod rules;
+mod wire;
+
 const SUBJECT: &str = "system:serviceaccount:todolist:frontend";
 
 fn tenant_of(model: &Model, clock: &Clock, audit: &Audit, client: reqwest::Client) -> Entra {
@@ -35,6 +40,7 @@ struct Tenant {
     cluster_keys: KeyRing,
     clock: Clock,
     audit: Audit,
+    issuer_client: reqwest::Client,
     _issuer: tokio_util::task::AbortOnDropHandle<()>,
 }
 
@@ -50,12 +56,13 @@ impl Tenant {
         let cluster_keys = KeyRing::generate();
         let (client, issuer) =
             serve_issuer(crate::cluster::issuer::router(cluster_keys.clone())).await;
-        let entra = tenant_of(&model, &clock, &audit, client);
+        let entra = tenant_of(&model, &clock, &audit, client.clone());
         Self {
             entra: Arc::new(entra),
             cluster_keys,
             clock,
             audit,
+            issuer_client: client,
             _issuer: issuer,
         }
     }
