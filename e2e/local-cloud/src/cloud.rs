@@ -16,7 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::audit::Audit;
 use crate::blob::Blob;
 use crate::clock::Clock;
-use crate::cluster::{Cluster, issuer};
+use crate::cluster::{Cluster, WebhookVersion, issuer};
 use crate::control::{self, Control};
 use crate::cosmos::Cosmos;
 use crate::entra::{Entra, ExternalIssuer, Issuers};
@@ -117,6 +117,15 @@ impl LocalCloud {
     /// Starts a cloud on the access model in a file. With a state directory it
     /// leaves there what clients need; without one it makes a temporary one.
     pub async fn start(path: &Path, state: Option<PathBuf>) -> Result<Self, StartError> {
+        Self::start_with(path, state, WebhookVersion::default()).await
+    }
+
+    /// The same, with another layout of the workload-identity webhook.
+    pub async fn start_with(
+        path: &Path,
+        state: Option<PathBuf>,
+        webhook: WebhookVersion,
+    ) -> Result<Self, StartError> {
         let roles = Roles::built_in();
         let file = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|source| StartError::ModelFile {
@@ -128,7 +137,7 @@ impl LocalCloud {
         let model = model.in_file(model::file_name(path));
         let state =
             StateDirectory::create(state).map_err(StartError::setup("the state directory"))?;
-        start(model, roles, state).await
+        start(model, roles, state, webhook).await
     }
 
     /// Where everything is.
@@ -166,6 +175,7 @@ async fn start(
     model: Model,
     roles: Roles,
     state: StateDirectory,
+    webhook: WebhookVersion,
 ) -> Result<LocalCloud, StartError> {
     let clock = Clock::system();
     let audit = Audit::new(clock.clone());
@@ -242,6 +252,7 @@ async fn start(
         state.path().join("pods"),
         cluster_keys.clone(),
         clock.clone(),
+        webhook,
         endpoints.proxy_environment(&state.ca_file()),
     );
     state

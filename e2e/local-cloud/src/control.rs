@@ -14,18 +14,17 @@ use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post, put};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::audit::{Record, rfc3339};
 use crate::cloud::Planes;
-use crate::cluster::{RunningPod, TokenRequest};
 use crate::holds::Matcher;
 use crate::model::{Grant, Scope};
 
+mod cluster;
 mod faults;
 mod forge;
 mod keys;
@@ -115,11 +114,8 @@ pub(crate) fn router(control: Control) -> Router {
             "/vaults/{vault}/secrets/{secret}/versions/{version}",
             put(set_enabled),
         )
-        .route("/cluster/service-accounts", put(apply_account))
-        .route("/cluster/tokens", post(sign_token))
         .route("/forge", post(forge::forge))
-        .route("/cluster/pods", post(create_pod))
-        .route("/cluster/pods/{namespace}/{name}", delete(delete_pod))
+        .merge(cluster::routes())
         .merge(faults::router())
         .merge(keys::router())
         .merge(trust::router())
@@ -252,47 +248,6 @@ async fn release(
         .release(number)
         .ok_or_else(|| not_found("such hold"))?;
     Ok(Json(json!({ "state": state })))
-}
-
-async fn apply_account(
-    State(control): State<Control>,
-    Json(account): Json<ServiceAccount>,
-) -> StatusCode {
-    control.planes.cluster.apply(account);
-    StatusCode::NO_CONTENT
-}
-
-async fn sign_token(
-    State(control): State<Control>,
-    Json(request): Json<TokenRequest>,
-) -> Json<Value> {
-    Json(json!({ "token": control.planes.cluster.sign(&request) }))
-}
-
-async fn create_pod(
-    State(control): State<Control>,
-    Json(pod): Json<Pod>,
-) -> Result<Json<RunningPod>, Refusal> {
-    let Planes { audit, cluster, .. } = &*control.planes;
-    let asked = pod.clone();
-    let refused = |text: &String| audit.record(cluster.not_admitted(&asked, text));
-    let created = cluster.create(pod).inspect_err(refused);
-    created.map(Json).map_err(bad_request)
-}
-
-async fn delete_pod(
-    State(control): State<Control>,
-    Path((namespace, name)): Path<(String, String)>,
-) -> Result<StatusCode, Refusal> {
-    if control
-        .planes
-        .cluster
-        .delete(&namespace, &name)
-        .map_err(bad_request)?
-    {
-        return Ok(StatusCode::NO_CONTENT);
-    }
-    Err(not_found("such pod"))
 }
 
 async fn add_version(

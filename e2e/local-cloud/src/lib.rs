@@ -34,7 +34,7 @@ mod tls;
 mod unique_map;
 
 pub use cloud::{LocalCloud, StartError};
-pub use cluster::{RunningPod, TokenRequest};
+pub use cluster::{Denial, RunningPod, TokenRequest, WebhookVersion};
 pub use directory::FederatedCredential;
 pub use entra::{EXCHANGE_AUDIENCE, ExternalIssuer};
 pub use state::Endpoints;
