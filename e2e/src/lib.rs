@@ -9,12 +9,14 @@ use platform::settings::Vars;
 
 pub mod control;
 pub mod expected;
+pub mod kustomization;
 pub mod manifests;
 pub mod pod;
 pub mod process;
 mod running_pod;
 mod service;
 pub mod stack;
+pub mod trust;
 
 static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
 
