@@ -12,6 +12,8 @@ use local_cloud::{Endpoints, RunningPod, TokenRequest};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
+mod trust;
+
 /// Speaks to one running cloud.
 #[derive(Clone)]
 pub struct Control {

@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::cluster::{Cluster, issuer};
 use crate::control::{self, Control};
 use crate::cosmos::Cosmos;
-use crate::entra::Entra;
+use crate::entra::{Entra, ExternalIssuer, Issuers};
 use crate::front_door::{self, Routes};
 use crate::gate::Gate;
 use crate::holds::Holds;
@@ -75,6 +75,7 @@ impl StartError {
 /// Everything that the cloud plays; what the control API works on.
 pub(crate) struct Planes {
     pub(crate) gate: Gate,
+    pub(crate) entra: Arc<Entra>,
     pub(crate) clock: Clock,
     pub(crate) audit: Audit,
     pub(crate) holds: Holds,
@@ -100,6 +101,7 @@ impl Planes {
 pub struct LocalCloud {
     endpoints: Endpoints,
     state: StateDirectory,
+    entra: Arc<Entra>,
     _proxy: Proxy,
     _serving: Vec<AbortOnDropHandle<()>>,
 }
@@ -124,6 +126,14 @@ impl LocalCloud {
     /// Where everything is.
     pub fn endpoints(&self) -> &Endpoints {
         &self.endpoints
+    }
+
+    /// Lets Entra ID ask an external issuer for its keys. Who is trusted is not
+    /// changed by it: that is what federated credentials say.
+    pub fn declare_issuer(&self, external: ExternalIssuer) -> Result<(), StartError> {
+        self.entra
+            .declare_issuer(external)
+            .map_err(StartError::setup("an external issuer"))
     }
 
     /// The directory with what clients need.
@@ -156,6 +166,7 @@ async fn start(
 
     let listener = loopback().await?;
     let port = port_of(&listener)?;
+    let played = hosts.clone();
     let proxy = proxy::start(hosts, port)
         .await
         .map_err(StartError::setup("the proxy"))?;
@@ -169,11 +180,20 @@ async fn start(
         audit.clone(),
         holds.clone(),
     );
-    let entra = Entra::new(&model, entra_keys, client, clock.clone(), audit.clone());
+    let issuers = Issuers::new(client, played);
+    let entra = Entra::new(
+        &model,
+        gate.clone(),
+        entra_keys,
+        issuers,
+        clock.clone(),
+        audit.clone(),
+    );
+    let entra = Arc::new(entra);
 
     let resources = Resources::new(&model, &gate, &clock);
     let mut planes = resources.http;
-    planes.insert(names::LOGIN_HOST.to_owned(), Arc::new(entra).router());
+    planes.insert(names::LOGIN_HOST.to_owned(), Arc::clone(&entra).router());
     planes.insert(
         names::ISSUER_HOST.to_owned(),
         issuer::router(cluster_keys.clone()),
@@ -214,6 +234,7 @@ async fn start(
         .map_err(StartError::setup("the state directory"))?;
     let planes = Arc::new(Planes {
         gate,
+        entra: Arc::clone(&entra),
         clock,
         audit,
         holds,
@@ -229,6 +250,7 @@ async fn start(
     Ok(LocalCloud {
         endpoints,
         state,
+        entra,
         _proxy: proxy,
         _serving: serving,
     })

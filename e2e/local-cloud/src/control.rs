@@ -26,6 +26,8 @@ use crate::cluster::{RunningPod, TokenRequest};
 use crate::holds::Matcher;
 use crate::model::{Grant, Scope};
 
+mod trust;
+
 /// What the control API works on, and who may use it.
 #[derive(Clone)]
 pub(crate) struct Control {
@@ -112,6 +114,7 @@ pub(crate) fn router(control: Control) -> Router {
         .route("/cluster/tokens", post(sign_token))
         .route("/cluster/pods", post(create_pod))
         .route("/cluster/pods/{namespace}/{name}", delete(delete_pod))
+        .merge(trust::router())
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(control.clone(), guard))
         .with_state(control)

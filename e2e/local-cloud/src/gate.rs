@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::audit::{Audit, Decision, Entry};
 use crate::clock::Clock;
+use crate::directory::Directory;
 use crate::holds::Holds;
 use crate::jwt::{JwtError, Unverified};
 use crate::keys::KeyRing;
@@ -125,6 +126,7 @@ struct Shared {
     holds: Holds,
     roles: Roles,
     model: Model,
+    directory: Directory,
     // Held for a lookup or a change only, never across an await.
     grants: RwLock<Vec<Grant>>,
 }
@@ -141,6 +143,7 @@ impl Gate {
         holds: Holds,
     ) -> Self {
         let grants = RwLock::new(model.grants.clone());
+        let directory = Directory::from_model(&model, clock.clone(), holds.clone());
         Self {
             shared: Arc::new(Shared {
                 entra_keys,
@@ -149,9 +152,15 @@ impl Gate {
                 holds,
                 roles,
                 model,
+                directory,
                 grants,
             }),
         }
+    }
+
+    /// The directory whose principals the gate knows.
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.shared.directory
     }
 
     /// Checks a bearer token: algorithm, key, signature, issuer, audience of
@@ -221,22 +230,17 @@ impl Gate {
             .text("oid")
             .and_then(|oid| oid.parse().ok())
             .ok_or(TokenRefusal::UnknownPrincipal)?;
-        let (name, accounts) = self
+        let principal = self
             .shared
-            .model
-            .identities
-            .iter()
-            .find(|(name, _)| names::object_id(name) == object_id)
+            .directory
+            .principal(object_id)
             .ok_or(TokenRefusal::UnknownPrincipal)?;
         Ok(Caller {
-            name: name.clone(),
+            name: principal.name,
             // Of several accounts the access token does not say which.
-            subject: match &accounts[..] {
-                [account] => Some(account.subject()),
-                _ => None,
-            },
+            subject: principal.subject,
             object_id,
-            client_id: names::client_id(name),
+            client_id: principal.client_id,
             issuer: issuer.to_owned(),
             expires_at: OffsetDateTime::from_unix_timestamp(expires)
                 .map_err(|_| TokenRefusal::Malformed("exp is out of range"))?,
@@ -288,7 +292,10 @@ impl Gate {
 
     /// Adds a role assignment, as an administrator would.
     pub fn grant(&self, grant: Grant) -> Result<(), String> {
-        self.shared.model.check(&grant, &self.shared.roles)?;
+        if self.shared.directory.named(&grant.identity).is_none() {
+            return Err(format!("there is no identity `{}`", grant.identity));
+        }
+        self.shared.model.check_place(&grant, &self.shared.roles)?;
         let mut grants = self
             .shared
             .grants
@@ -310,6 +317,17 @@ impl Gate {
         let before = grants.len();
         grants.retain(|standing| standing != grant);
         grants.len() < before
+    }
+
+    /// Removes every role assignment of an identity that is gone: none of them is
+    /// that of a later one of its name, whose object id is another.
+    pub(crate) fn forget(&self, identity: &str) {
+        let mut grants = self
+            .shared
+            .grants
+            .write()
+            .expect("no one panics while holding the grants");
+        grants.retain(|standing| standing.identity != identity);
     }
 
     fn granting(&self, caller: &Caller, operation: &Operation) -> Option<Grant> {

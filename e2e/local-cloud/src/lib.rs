@@ -13,6 +13,7 @@ mod cloud;
 mod cluster;
 pub mod control;
 pub mod cosmos;
+mod directory;
 mod entra;
 mod front_door;
 pub mod gate;
@@ -31,7 +32,8 @@ mod unique_map;
 
 pub use cloud::{LocalCloud, StartError};
 pub use cluster::{RunningPod, TokenRequest};
-pub use entra::EXCHANGE_AUDIENCE;
+pub use directory::FederatedCredential;
+pub use entra::{EXCHANGE_AUDIENCE, ExternalIssuer};
 pub use state::Endpoints;
 
 #[cfg(test)]

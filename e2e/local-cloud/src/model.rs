@@ -4,7 +4,7 @@
 //! It is parsed strictly: whatever is unknown, dangling or ambiguous is an
 //! error with its line and column, before anything runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
@@ -13,9 +13,12 @@ use serde_json::value::RawValue;
 use crate::roles::{RoleSystem, Roles};
 use crate::unique_map::UniqueMap;
 
+mod identities;
 mod place;
 mod resources;
 
+pub(crate) use identities::SystemAssignedTo;
+pub use identities::{FederatedTrust, Identity, IdentityKind};
 use place::Place;
 pub use resources::{
     CosmosContainerSpec, CosmosSpec, DatabaseSpec, KeyVaultSpec, QueueSpec, Resource, SecretSpec,
@@ -27,8 +30,8 @@ pub use resources::{
 pub struct Model {
     /// Resources by logical name.
     pub resources: BTreeMap<String, Resource>,
-    /// User-assigned identities by name, each with the accounts that it trusts.
-    pub identities: BTreeMap<String, Vec<ServiceAccount>>,
+    /// Identities by name.
+    pub identities: BTreeMap<String, Identity>,
     /// Role assignments.
     pub grants: Vec<Grant>,
     /// Calls between services, by Kubernetes trust.
@@ -142,18 +145,11 @@ struct Document<'a> {
     #[serde(borrow)]
     resources: UniqueMap<&'a RawValue>,
     #[serde(borrow)]
-    identities: UniqueMap<IdentityText<'a>>,
+    identities: UniqueMap<&'a RawValue>,
     #[serde(borrow)]
     grants: Vec<GrantText<'a>>,
     #[serde(borrow)]
     calls: Vec<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct IdentityText<'a> {
-    #[serde(borrow)]
-    service_accounts: Vec<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -177,7 +173,7 @@ impl Model {
             Ok((name, resource))
         });
         let resources = resources.collect::<Result<_, ModelError>>()?;
-        let identities = identities(text, document.identities.0)?;
+        let identities = identities::parse(text, document.identities.0)?;
         let mut model = Self {
             resources,
             identities,
@@ -201,9 +197,9 @@ impl Model {
         Ok(model)
     }
 
-    /// Checks a grant that a test adds while the cloud runs.
-    pub fn check(&self, grant: &Grant, roles: &Roles) -> Result<(), String> {
-        self.known_identity(&grant.identity)?;
+    /// Checks role and scope of a grant, which may be for an identity that was
+    /// made while the cloud runs.
+    pub(crate) fn check_place(&self, grant: &Grant, roles: &Roles) -> Result<(), String> {
         let Some(system) = roles.system(&grant.role) else {
             let known: Vec<_> = roles.names().collect();
             return Err(format!(
@@ -244,7 +240,9 @@ impl Model {
             role: string(grant.role)?,
             scope: Scope::new(string(grant.scope)?.split('/')),
         };
-        self.check(&checked, roles).map_err(|problem| {
+        let known = self.known_identity(&checked.identity);
+        let sound = known.and_then(|()| self.check_place(&checked, roles));
+        sound.map_err(|problem| {
             let at = match problem.split(' ').next() {
                 Some("scope") => grant.scope,
                 Some("identity") => grant.identity,
@@ -291,33 +289,6 @@ impl Model {
             _ => false,
         }
     }
-}
-
-fn identities(
-    text: &str,
-    identities: BTreeMap<String, IdentityText<'_>>,
-) -> Result<BTreeMap<String, Vec<ServiceAccount>>, ModelError> {
-    let mut trusted_by = BTreeMap::new();
-    let mut parsed = BTreeMap::new();
-    for (identity, accounts) in identities {
-        let mut own = BTreeSet::new();
-        for raw in accounts.service_accounts {
-            let place = Place::of(text, raw);
-            let account: ServiceAccount = place.parse(raw)?;
-            if let Some(other) = trusted_by.insert(account.clone(), identity.clone()) {
-                return Err(ModelError::new(
-                    place,
-                    format!(
-                        "service account `{}/{}` is trusted twice, by identities `{other}` and `{identity}`",
-                        account.namespace, account.name
-                    ),
-                ));
-            }
-            own.insert(account);
-        }
-        parsed.insert(identity, own.into_iter().collect());
-    }
-    Ok(parsed)
 }
 
 #[cfg(test)]

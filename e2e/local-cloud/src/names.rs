@@ -55,6 +55,21 @@ pub fn cluster_issuer() -> String {
     format!("https://{ISSUER_HOST}/{}/{}/", tenant_id(), id("cluster"))
 }
 
+/// The resource id of a user-assigned identity.
+pub(crate) fn user_assigned_resource_id(identity: &str) -> String {
+    resource_id(&format!(
+        "Microsoft.ManagedIdentity/userAssignedIdentities/{identity}"
+    ))
+}
+
+/// The resource id of what is `<provider>/<type>/<name>` in the resource group.
+pub(crate) fn resource_id(resource: &str) -> String {
+    format!(
+        "/subscriptions/{}/resourcegroups/{RESOURCE_GROUP}/providers/{resource}",
+        subscription_id()
+    )
+}
+
 /// The issuer in the access tokens that Azure's resources take (v1).
 pub fn token_issuer(tenant: Uuid) -> String {
     format!("https://sts.windows.net/{tenant}/")

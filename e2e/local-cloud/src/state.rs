@@ -163,10 +163,10 @@ impl StateDirectory {
         endpoints: &Endpoints,
     ) -> io::Result<()> {
         fs::create_dir_all(self.path.join("env"))?;
-        for (identity, accounts) in &model.identities {
-            for account in accounts {
-                let token = self.project_account(model, cluster, identity, account)?;
-                self.write_environment(identity, account, &token, endpoints)?;
+        for (name, identity) in &model.identities {
+            for account in &identity.service_accounts {
+                let token = self.project_account(model, cluster, name, account)?;
+                self.write_environment(name, account, &token, endpoints)?;
             }
         }
         Ok(())

@@ -51,7 +51,9 @@ impl Fixture {
     /// An access token as Entra ID would issue it now, for an audience such as
     /// `https://vault.azure.net`.
     pub(crate) fn token(&self, identity: &str, audience: &str) -> String {
-        access_token::issue(&KEYS.current(), identity, audience, self.clock.now())
+        let identity = self.gate.directory().named(identity);
+        let identity = identity.expect("an identity of the model");
+        access_token::issue(&KEYS.current(), &identity, audience, &[], self.clock.now()).token
     }
 
     /// A resource of the model by its logical name.

@@ -10,13 +10,28 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::Entra;
-use super::access_token;
+use super::access_token::{self, Issued};
 use super::error::AadError;
+use super::{Entra, issuers};
 use crate::audit::{Decision, Entry};
+use crate::directory::Identity;
 use crate::jwt::{Claims, JwtError, Unverified};
 use crate::model::{Model, Resource};
 use crate::names;
+
+/// How many parameters a request may have. Ours; Azure's number is not documented.
+const MAX_PARAMETERS: usize = 64;
+
+/// How long an assertion may be meant to live: 25 hours.
+const MAX_LIFETIME: i64 = 25 * 60 * 60;
+
+/// Grants by which a person would sign in.
+const USER_FLOWS: [&str; 4] = [
+    "password",
+    "authorization_code",
+    "refresh_token",
+    "urn:ietf:params:oauth:grant-type:device_code",
+];
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -52,6 +67,7 @@ pub(crate) fn check_tenant(tenant: &str) -> Result<(), AadError> {
     }
     match tenant.parse::<Uuid>() {
         Ok(id) if id == names::tenant_id() => Ok(()),
+        Ok(id) if id.is_nil() => Err(AadError::empty_tenant(tenant)),
         Ok(_) => Err(AadError::unknown_tenant(tenant)),
         Err(_) if tenant.contains('.') => Err(AadError::unknown_tenant(tenant)),
         Err(_) => Err(AadError::malformed_tenant(tenant)),
@@ -80,7 +96,7 @@ impl Entra {
             Err(refusal) => (
                 Decision::Denied,
                 Some(format!("AADSTS{}", refusal.code)),
-                refusal.text.clone(),
+                refusal.text.chars().take(1024).collect(),
             ),
         };
         self.audit.record(Entry {
@@ -104,7 +120,7 @@ impl Entra {
         trail: &mut Trail,
     ) -> Result<Value, AadError> {
         check_tenant(tenant)?;
-        let form: HashMap<_, _> = url::form_urlencoded::parse(body).into_owned().collect();
+        let form = parameters(body)?;
         let required = |name: &str| {
             let value = form
                 .get(name)
@@ -114,7 +130,16 @@ impl Entra {
         };
         let grant = required("grant_type")?;
         if grant != "client_credentials" {
-            return Err(AadError::unsupported_grant(grant));
+            let client = form.get("client_id").and_then(|id| self.directory.find(id));
+            return Err(match client {
+                Some(client) if client.is_managed() && USER_FLOWS.contains(&grant) => {
+                    AadError::user_flow_of_managed_identity()
+                }
+                _ => AadError::unsupported_grant(grant),
+            });
+        }
+        if form.contains_key("resource") {
+            return Err(AadError::unsupported_parameter("resource"));
         }
         let client_id = required("client_id")?;
         let scope = required("scope")?;
@@ -132,16 +157,60 @@ impl Entra {
         if required("client_assertion_type")? != ASSERTION_TYPE {
             return Err(AadError::malformed_assertion());
         }
-        let claims = self.check_assertion(assertion, identity, trail).await?;
+        let claims = self.check_assertion(assertion, &identity, trail).await?;
         self.check_times(&claims)?;
         let audience = self.resource(scope, tenant)?;
 
-        let key = self.keys.current();
+        let issued = self.issue(&identity, audience);
         Ok(json!({
             "token_type": "Bearer",
-            "expires_in": access_token::LIFETIME_SECONDS,
-            "ext_expires_in": access_token::LIFETIME_SECONDS,
-            "access_token": access_token::issue(&key, &identity.name, audience, self.clock.now()),
+            "expires_in": issued.expires_in,
+            "ext_expires_in": issued.expires_in,
+            "access_token": issued.token,
+        }))
+    }
+
+    /// An access token for an identity and a resource.
+    fn issue(&self, identity: &Identity, audience: &str) -> Issued {
+        let key = self.keys.current();
+        access_token::issue(&key, identity, audience, &[], self.clock.now())
+    }
+
+    /// What a resource gets with its own identity, as from the metadata endpoint of
+    /// a virtual machine. Who is not that resource cannot ask: its identity can
+    /// have no federated credential.
+    pub(crate) fn issue_to_resource(
+        &self,
+        resource: &str,
+        audience: &str,
+    ) -> Result<Value, String> {
+        let identity = self
+            .directory
+            .of_resource(resource)
+            .ok_or_else(|| format!("there is no resource `{resource}` with an identity"))?;
+        let scope = format!("{audience}/.default");
+        let tenant = names::tenant_id().to_string();
+        let audience = self
+            .resource(&scope, &tenant)
+            .map_err(|refusal| refusal.text)?;
+        self.audit.record(Entry {
+            by: "entra".to_owned(),
+            operation: "ManagedIdentityToken".to_owned(),
+            identity: Some(identity.name.clone()),
+            subject: None,
+            action: scope.clone(),
+            scope: format!("tenant/{tenant}"),
+            decision: Decision::Allowed,
+            code: None,
+            why: format!("`{resource}` asks for itself"),
+        });
+        let issued = self.issue(&identity, audience);
+        Ok(json!({
+            "access_token": issued.token,
+            "client_id": identity.client_id,
+            "expires_in": issued.expires_in.to_string(),
+            "resource": audience,
+            "token_type": "Bearer",
         }))
     }
 
@@ -150,7 +219,7 @@ impl Entra {
     async fn check_assertion(
         &self,
         assertion: &str,
-        identity: &super::federation::Identity,
+        identity: &Identity,
         trail: &mut Trail,
     ) -> Result<Claims, AadError> {
         let token = Unverified::read(assertion.trim()).map_err(|error| match error {
@@ -167,7 +236,7 @@ impl Entra {
             .to_owned();
         let subject = presented
             .text("sub")
-            .ok_or_else(AadError::malformed_assertion)?
+            .ok_or_else(AadError::no_subject)?
             .to_owned();
         let audience = presented
             .audience()
@@ -178,20 +247,31 @@ impl Entra {
             return Err(AadError::issued_by_entra());
         }
         identity.check_trust(&issuer, &subject, &audience)?;
+        if !issuers::is_lawful(&issuer) {
+            return Err(AadError::unlawful_issuer(&issuer));
+        }
         let key = self.issuer_keys.find(&issuer, token.kid()).await?;
         token.verify(&key).ok_or_else(AadError::bad_signature)
     }
 
     /// Entra's tolerance for clock differences is not documented; there is none here.
     fn check_times(&self, claims: &Claims) -> Result<(), AadError> {
-        let time = |name: &str| {
+        let seconds = |name: &str| {
             claims
                 .seconds(name)
-                .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
                 .ok_or_else(AadError::malformed_assertion)
         };
-        let until = time("exp")?;
-        let from = time("nbf").or_else(|_| time("iat"))?;
+        let time = |seconds: i64| {
+            OffsetDateTime::from_unix_timestamp(seconds)
+                .map_err(|_| AadError::malformed_assertion())
+        };
+        let expires = seconds("exp")?;
+        let starts = seconds("nbf").or_else(|_| seconds("iat"))?;
+        let issued = seconds("iat").unwrap_or(starts);
+        if expires.saturating_sub(issued) > MAX_LIFETIME {
+            return Err(AadError::lives_too_long(issued, expires));
+        }
+        let (from, until) = (time(starts)?, time(expires)?);
         let now = self.clock.now();
         if now < from || now >= until {
             return Err(AadError::outside_valid_time(now, from, until));
@@ -213,6 +293,21 @@ impl Entra {
         }
         Err(AadError::unknown_resource(resource, tenant))
     }
+}
+
+/// The parameters of a form. One that is sent twice has two meanings, and so none.
+fn parameters(body: &[u8]) -> Result<HashMap<String, String>, AadError> {
+    let mut form = HashMap::new();
+    for (name, value) in url::form_urlencoded::parse(body) {
+        if form.len() >= MAX_PARAMETERS {
+            return Err(AadError::too_many_parameters());
+        }
+        if form.insert(name.to_string(), value.into_owned()).is_some() {
+            let name: String = name.chars().take(64).collect();
+            return Err(AadError::repeated_parameter(&name));
+        }
+    }
+    Ok(form)
 }
 
 fn is_entra(issuer: &str) -> bool {

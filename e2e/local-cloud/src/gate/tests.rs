@@ -328,7 +328,7 @@ fn only_what_a_model_could_hold_is_granted() {
 
     assert_eq!(
         refused(grant("nobody", "Key Vault Secrets User", "vault")),
-        "identity `nobody` is not declared under `identities`"
+        "there is no identity `nobody`"
     );
     assert!(refused(grant("worker", "Boss", "vault")).starts_with("unknown role `Boss`"));
     assert_eq!(

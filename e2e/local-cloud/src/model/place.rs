@@ -1,6 +1,6 @@
 //! Where in a JSON text a value stands.
 
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::ModelError;
@@ -25,7 +25,7 @@ impl Place {
     }
 
     /// Parses the value that stands here; errors name their place in the file.
-    pub(super) fn parse<T: DeserializeOwned>(self, raw: &RawValue) -> Result<T, ModelError> {
+    pub(super) fn parse<'a, T: Deserialize<'a>>(self, raw: &'a RawValue) -> Result<T, ModelError> {
         serde_json::from_str(raw.get()).map_err(|error| {
             let mut inner = ModelError::from(error);
             if inner.line == 1 {

@@ -56,7 +56,8 @@ fn an_unknown_field_is_refused_wherever_it_stands() {
         (
             r#"{ "resources": {}, "identities": { "a": { "serviceAccounts": [], "why": 1 } },
                 "grants": [], "calls": [] }"#,
-            "line 1, column 70: unknown field `why`, expected `serviceAccounts`",
+            "line 1, column 70: unknown field `why`, expected one of `type`, `serviceAccounts`, \
+             `federatedCredentials`, `sharedBecause`, `resource`",
         ),
         (
             r#"{ "resources": {}, "identities": {

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
+use url::Url;
 
 use super::*;
+use crate::entra::Issuers;
 use crate::entra::tests::serve_issuer;
 use crate::keys::{SigningKey, jwks};
 use crate::names;
@@ -34,10 +37,11 @@ impl Issuer {
             .fallback(answer)
             .with_state(Arc::clone(&documents));
         let (client, serving) = serve_issuer(router).await;
+        let issuers = Issuers::new(client, [names::ISSUER_HOST.to_owned()]);
         let clock = Clock::system();
         let published = SigningKey::generate().jwk();
         let issuer = Self {
-            keys: IssuerKeys::new(client, clock.clone()),
+            keys: IssuerKeys::new(issuers, clock.clone()),
             clock,
             documents,
             published: published.clone(),
@@ -56,7 +60,9 @@ impl Issuer {
     }
 
     /// Asks for the published key; the code of the refusal if there is one.
+    /// An issuer that failed is asked again after a while, and so the time moves.
     async fn find(&self) -> Result<Jwk, u32> {
+        self.clock.advance(Duration::from_secs(6));
         let issuer = names::cluster_issuer();
         let found = self.keys.find(&issuer, &self.published.kid);
         found.await.map_err(|refusal| refusal.code)
@@ -102,7 +108,7 @@ async fn keys_are_fetched_over_https_only() {
     let discovery = json!({ "issuer": names::cluster_issuer(), "jwks_uri": plain });
     issuer.publish(".well-known/openid-configuration", discovery);
 
-    assert_eq!(issuer.find().await, Err(900_611));
+    assert_eq!(issuer.find().await, Err(900_610));
 }
 
 #[tokio::test]
@@ -124,7 +130,7 @@ async fn a_document_that_is_too_long_is_refused() {
     keys["padding"] = json!("x".repeat(MAX_DOCUMENT));
     issuer.publish("keys", keys);
 
-    assert_eq!(issuer.find().await, Err(900_611));
+    assert_eq!(issuer.find().await, Err(900_610));
 }
 
 #[tokio::test]
