@@ -18,6 +18,7 @@ mod api;
 mod cloud;
 mod explain;
 mod guard;
+mod trust_command;
 mod up;
 
 /// The to-do workload, the local cloud that it runs on, and both together.
@@ -33,6 +34,7 @@ enum Command {
     Up(up::Options),
     Cloud(cloud::Options),
     Explain(explain::Options),
+    Trust(trust_command::Options),
     /// Run the workload for a program that calls the backend's API.
     #[command(hide = true)]
     Api,
@@ -83,6 +85,7 @@ fn main() -> ExitCode {
         Command::Up(options) => run_to_end("cargo up", up::run(options)),
         Command::Cloud(options) => run_to_end("cargo cloud", cloud::run(options)),
         Command::Explain(options) => run_to_end("cargo explain", async { explain::run(&options) }),
+        Command::Trust(options) => trust_command::run(options),
         Command::Api => run_to_end("e2e api", api::run()),
         Command::Pod { program, arguments } => {
             let vars = Vars::from_process();
