@@ -207,6 +207,23 @@ fn is_of(identity: &Identity, resource: &str) -> bool {
     matches!(&identity.kind, IdentityKind::SystemAssigned { resource: own } if own == resource)
 }
 
+/// What is wrong with the credentials of an identity of a model, if anything is.
+pub(crate) fn check(identity: &model::Identity) -> Result<(), String> {
+    let mut standing = Vec::new();
+    for credential in trust(identity) {
+        let text = CredentialText {
+            issuer: credential.issuer,
+            subject: credential.subject,
+            audiences: vec![credential.audience],
+        };
+        // Which name it has is the cloud's own choice.
+        let name = format!("credential-{}", standing.len());
+        let credential = text.check(&name, &standing);
+        standing.push(credential.map_err(|error| error.message)?);
+    }
+    Ok(())
+}
+
 /// What the model says that an identity trusts.
 fn trust(identity: &model::Identity) -> Vec<FederatedCredential> {
     let accounts = identity

@@ -167,18 +167,16 @@ impl Model {
     /// Parses and checks the text of an access file.
     pub fn parse(text: &str, roles: &Roles) -> Result<Self, ModelError> {
         let document: Document<'_> = serde_json::from_str(text)?;
-        let resources = document.resources.0.into_iter();
-        let resources = resources.map(|(name, raw)| {
+        let mut resources = BTreeMap::new();
+        for (name, raw) in document.resources.0 {
             let resource = Resource::parse(text, &name, raw)?;
-            Ok((name, resource))
-        });
-        let resources: BTreeMap<_, _> = resources.collect::<Result<_, ModelError>>()?;
-        let graphs = resources
-            .iter()
-            .filter(|(_, resource)| matches!(resource, Resource::Graph(_)));
-        if let Some((second, _)) = graphs.clone().nth(1) {
-            let problem = format!("`{second}` is a second Microsoft Graph; there is one");
-            return Err(ModelError::new(Place { line: 1, column: 1 }, problem));
+            let is_graph = |one: &Resource| matches!(one, Resource::Graph(_));
+            let other = resources.iter().find(|(_, other)| is_graph(other));
+            if let (true, Some((other, _))) = (is_graph(&resource), other) {
+                let problem = format!("there is one Microsoft Graph, and it is `{other}`");
+                return Err(ModelError::new(Place::of(text, raw), problem));
+            }
+            resources.insert(name, resource);
         }
         let identities = identities::parse(text, document.identities.0)?;
         let mut model = Self {

@@ -16,6 +16,7 @@ pub(crate) const KEY_VAULT: &str = "https://vault.azure.net";
 pub(crate) const STORAGE: &str = "https://storage.azure.com";
 pub(crate) const COSMOS: &str = "https://cosmos.azure.com";
 pub(crate) const SERVICE_BUS: &str = "https://servicebus.azure.net";
+pub(crate) const GRAPH: &str = "https://graph.microsoft.com";
 
 /// An identity of the model that trusts no service account.
 pub(crate) const UNTRUSTED: &str = "untrusted";
@@ -240,11 +241,15 @@ pub(crate) fn service_account_token(service_account: &str, audience: &str) -> To
     }
 }
 
-/// A cloud on the repository's own model, with an identity more.
+/// A cloud on the repository's own model, with an identity more, and Microsoft
+/// Graph, which the worker may read.
 fn start() -> CloudProcess {
     let text = std::fs::read_to_string(e2e::default_model()).expect("the access model");
     let mut model: Value = serde_json::from_str(&text).expect("JSON");
     model["identities"][UNTRUSTED] = json!({ "serviceAccounts": [] });
+    model["resources"]["graph"] = json!({ "type": "graph" });
+    let grants = model["grants"].as_array_mut().expect("a list");
+    grants.push(json!({ "identity": "worker", "role": "Application.Read.All", "scope": "graph" }));
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), model.to_string()).expect("written");
     CloudProcess::start(file.path()).expect("the local cloud starts")

@@ -16,6 +16,8 @@ mod cloud_process;
 mod cosmos;
 mod expiry;
 mod forge;
+mod graph;
 mod key_vault;
 mod service_bus;
 mod token_endpoint;
+mod trust;
