@@ -3,8 +3,8 @@
 //!
 //! It listens on loopback, wants the bearer token that lies in the state
 //! directory, and answers no browser: a request with an `Origin`, or for another
-//! `Host` than its own, is refused. Whoever holds that token can have a token of
-//! any service account signed, and so can be any identity of this cloud.
+//! `Host` than its own, is refused. Whoever holds that token can have any token
+//! signed, and so can be any service account and any identity of this cloud.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

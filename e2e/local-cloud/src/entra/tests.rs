@@ -53,18 +53,14 @@ struct Tenant {
 
 impl Tenant {
     async fn start() -> Self {
-        Self::with(CLUSTER_KEYS.clone(), Audit::new).await
+        Self::with_cluster_keys(CLUSTER_KEYS.clone()).await
     }
 
     async fn with_cluster_keys(cluster_keys: KeyRing) -> Self {
-        Self::with(cluster_keys, Audit::new).await
+        Self::recording(cluster_keys, Audit::new).await
     }
 
-    async fn recording(audit: impl FnOnce(Clock) -> Audit) -> Self {
-        Self::with(CLUSTER_KEYS.clone(), audit).await
-    }
-
-    async fn with(cluster_keys: KeyRing, audit: impl FnOnce(Clock) -> Audit) -> Self {
+    async fn recording(cluster_keys: KeyRing, audit: impl FnOnce(Clock) -> Audit) -> Self {
         let model = Model::parse(
             include_str!("../../../../infra/access.json"),
             &Roles::built_in(),

@@ -38,7 +38,7 @@ async fn garbage(tenant: &Tenant, number: u32) {
 #[tokio::test]
 async fn whatever_is_thrown_at_the_token_endpoint_what_it_keeps_is_bounded() {
     const KEPT: usize = 100;
-    let tenant = Tenant::recording(|clock| Audit::keeping(KEPT, clock)).await;
+    let tenant = Tenant::recording(CLUSTER_KEYS.clone(), |clock| Audit::keeping(KEPT, clock)).await;
 
     for number in 0..1400 {
         garbage(&tenant, number).await;
