@@ -120,14 +120,20 @@ impl RunningPod {
         Ok(())
     }
 
-    /// Starts a process in place of one that has ended.
-    pub(crate) async fn restart(&self) -> Result<()> {
+    /// Starts a process in place of one that has ended, with these variables on top
+    /// of its own.
+    pub(crate) async fn restart(&self, with: &[(&str, &str)]) -> Result<()> {
         let mut process = self.process.lock().await;
         if process.check_running().is_ok() {
             bail!("{} has not ended", self.program.name);
         }
         let started = Instant::now();
-        *process = Process::start(self.program.clone(), &self.logs).await?;
+        let mut program = self.program.clone();
+        let with = with
+            .iter()
+            .map(|&(name, value)| (name.to_owned(), value.to_owned()));
+        program.environment.extend(with);
+        *process = Process::start(program, &self.logs).await?;
         self.restarts.fetch_add(1, Ordering::Relaxed);
         addresses(&mut process).await?;
         let listened_after = micros(started.elapsed());
@@ -139,7 +145,7 @@ impl RunningPod {
     pub(crate) async fn supervise(self: Arc<Self>) {
         loop {
             if self.check_running().await.is_err()
-                && let Err(error) = self.restart().await
+                && let Err(error) = self.restart(&[]).await
             {
                 tracing::warn!(pod = self.program.name, "does not start again: {error:#}");
             }

@@ -23,6 +23,7 @@ use platform::settings::Vars;
 use serde::Deserialize;
 
 use source::Source;
+pub(super) use source::function_name;
 
 /// Where the code of the workload is.
 const CRATES: [&str; 3] = ["backend/src", "frontend/src", "platform/src"];
@@ -85,7 +86,7 @@ fn model() -> Model {
 }
 
 /// The code of the workload, without its tests.
-fn sources() -> Vec<Source> {
+pub(super) fn sources() -> Vec<Source> {
     let repository = e2e::repository();
     let mut files = Vec::new();
     for directory in CRATES {

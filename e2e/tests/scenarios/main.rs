@@ -19,6 +19,7 @@ mod records;
 mod replicas;
 mod rotation;
 mod stage;
+mod start_and_end;
 mod story;
 mod telemetry;
 mod up;
