@@ -24,6 +24,8 @@ pub(crate) use random::Random;
 use visitor::Visitor;
 
 const LISTS: usize = 50;
+/// As many are enough for people who go on for as long as keys take to change.
+const FEW_LISTS: usize = 10;
 /// How many of them everybody is at all the time: half of all changes.
 const HOT: usize = 4;
 const CALLERS: usize = 6;
@@ -44,7 +46,10 @@ pub(crate) struct Shared {
 pub(crate) const CHANGES: usize = BEGINNING + (CALLERS + VISITORS) * CHANGES_OF_EACH / 2;
 
 /// How many of them make the lists that are changed then.
-pub(crate) const BEGINNING: usize = 2 * LISTS;
+const BEGINNING: usize = 2 * LISTS;
+
+/// The same with few lists.
+pub(crate) const FEW_BEGINNING: usize = 2 * FEW_LISTS;
 
 impl Shared {
     fn path(&self) -> String {
@@ -68,7 +73,7 @@ fn which<'a>(lists: &'a [Shared], random: &mut Random) -> &'a Shared {
 pub(crate) async fn run(stack: &Stack, journal: &Journal, faults: &Faults, mut random: Random) {
     let callers = callers(stack, journal, faults, &mut random).await;
     let visitors = visitors(stack, journal, faults, &mut random);
-    let (callers, lists) = make_lists(callers).await;
+    let (callers, lists) = make_lists(callers, faults.lists()).await;
     let lists = Arc::new(lists);
     let mut changing = JoinSet::new();
     for mut caller in callers {
@@ -143,10 +148,10 @@ fn visitors(
     visitors.collect()
 }
 
-async fn make_lists(callers: Vec<Caller>) -> (Vec<Caller>, Vec<Shared>) {
+async fn make_lists(callers: Vec<Caller>, count: usize) -> (Vec<Caller>, Vec<Shared>) {
     let mut making = JoinSet::new();
     for (number, mut caller) in callers.into_iter().enumerate() {
-        let own = (number..LISTS).step_by(CALLERS).count();
+        let own = (number..count).step_by(CALLERS).count();
         making.spawn(async move {
             let mut lists = Vec::new();
             for _ in 0..own {

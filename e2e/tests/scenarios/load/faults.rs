@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::{FEW_LISTS, LISTS};
 use crate::rotation::version_of;
 
 /// How many changes everybody makes, unless something else says when it is over.
 pub(super) const CHANGES_OF_EACH: usize = 15;
 
 /// Between two changes of somebody who goes on until the keys have changed.
-const THINKING: Duration = Duration::from_millis(40);
+const THINKING: Duration = Duration::from_millis(150);
 
 /// What happens to the workload meanwhile.
 #[derive(Clone, Debug)]
@@ -51,6 +52,14 @@ impl Withdrawn {
 }
 
 impl Faults {
+    /// How many lists are changed.
+    pub(super) fn lists(&self) -> usize {
+        match self {
+            Self::None | Self::Kills => LISTS,
+            Self::Rotation(_) => FEW_LISTS,
+        }
+    }
+
     /// Whether somebody goes on who has made so many changes.
     pub(super) async fn go_on_after(&self, changes: usize) -> bool {
         match self {

@@ -23,7 +23,7 @@ async fn keys_are_replaced_while_everybody_is_at_work_and_nothing_is_lost() {
     let replacing = async {
         let mut acknowledged = journal.acknowledged();
         let begun = acknowledged
-            .wait_for(|count| *count >= load::BEGINNING)
+            .wait_for(|count| *count >= load::FEW_BEGINNING)
             .await;
         drop(begun.expect("the journal is kept"));
         tokio::join!(
