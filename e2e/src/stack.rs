@@ -375,8 +375,14 @@ impl Stack {
 
     /// Starts a pod that has ended again, on the same ports, and waits until it is ready.
     pub async fn restart_pod(&self, name: &str) -> Result<()> {
-        self.pod(name)?.restart().await?;
+        self.start_again(name, &[]).await?;
         self.wait_until_ready(name).await
+    }
+
+    /// Starts a pod that has ended again, on the same ports, this once with these
+    /// variables on top. Whether it becomes ready is for the caller to see.
+    pub async fn start_again(&self, name: &str, with: &[(&str, &str)]) -> Result<()> {
+        self.pod(name)?.restart(with).await
     }
 
     /// From now on a pod that ends by itself is started again, on the same ports:

@@ -5,6 +5,7 @@
 
 mod access_paths;
 mod metrics_table;
+mod partitions;
 
 use std::collections::{BTreeMap, BTreeSet};
 

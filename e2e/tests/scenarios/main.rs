@@ -24,6 +24,7 @@ mod replicas;
 mod rollover;
 mod rotation;
 mod stage;
+mod start_and_end;
 mod story;
 mod telemetry;
 mod up;
