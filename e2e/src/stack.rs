@@ -296,9 +296,14 @@ impl Stack {
         self.pod(name)?.stop(Duration::from_secs(40)).await
     }
 
+    /// Starts a pod that has ended again, on the same ports.
+    pub async fn start_again(&self, name: &str) -> Result<()> {
+        self.pod(name)?.restart().await
+    }
+
     /// Starts a pod that has ended again, on the same ports, and waits until it is ready.
     pub async fn restart_pod(&self, name: &str) -> Result<()> {
-        self.pod(name)?.restart().await?;
+        self.start_again(name).await?;
         self.wait_until_ready(name).await
     }
 

@@ -19,6 +19,27 @@ pub(crate) async fn add(window: &Window, title: &str) {
     window.sees(&todo(title)).await;
 }
 
+/// Adds so many to-dos, as a script of the page would.
+pub(crate) async fn add_many(window: &Window, count: usize) {
+    let added = window
+        .evaluate(&format!(
+            "(async () => {{
+                const form = document.querySelector('form.add');
+                let added = 0;
+                for (let at = 0; at < {count}; at++) {{
+                    const fields = new URLSearchParams(new FormData(form));
+                    fields.set('title', `Thing ${{at}}`);
+                    fields.set('key', crypto.randomUUID());
+                    const answer = await fetch(form.action, {{ method: 'POST', body: fields }});
+                    if (answer.ok) added++;
+                }}
+                return added;
+            }})()"
+        ))
+        .await;
+    assert_eq!(added, count);
+}
+
 /// A to-do of the list that the window is at.
 pub(crate) fn todo(title: &str) -> Sought {
     item(title).within(region("To-dos"))

@@ -33,12 +33,28 @@ pub(crate) struct Window {
 }
 
 /// How a person uses their windows.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Manner {
     /// They have no mouse.
     pub(crate) keyboard_only: bool,
     /// They have switched JavaScript off.
     pub(crate) no_scripts: bool,
+}
+
+impl Manner {
+    /// With the mouse.
+    pub(crate) const MOUSE: Self = Self {
+        keyboard_only: false,
+        no_scripts: false,
+    };
+    pub(crate) const KEYBOARD: Self = Self {
+        keyboard_only: true,
+        ..Self::MOUSE
+    };
+    pub(crate) const NO_SCRIPTS: Self = Self {
+        no_scripts: true,
+        ..Self::MOUSE
+    };
 }
 
 impl Window {

@@ -86,28 +86,36 @@ fn a_refused_exchange_ends_the_way_with_entras_words() {
 }
 
 #[test]
-fn each_step_says_how_long_it_took_and_how_long_ago() {
+fn each_step_says_how_long_it_took_and_below_it_how_long_ago() {
     let figure = drawn(&access_report("frontend"));
 
-    let told: Vec<String> = figure
-        .texts
-        .iter()
-        .filter(|text| text.y == 145)
-        .map(|text| {
-            let clock = text.clock.expect("a clock");
-            format!("{}{clock}", text.line)
-        })
+    let at = |y: i32| figure.texts.iter().filter(move |text| text.y == y);
+    let took: Vec<&str> = at(144).map(|text| text.line.as_str()).collect();
+    let ages: Vec<String> = at(161)
+        .map(|text| text.clock.expect("a clock").to_string())
         .collect();
     assert_eq!(
-        told,
+        took,
         [
-            "✓ under 1 ms · 30 s ago",
-            "✓ 18 ms · 30 s ago",
-            "✓ in step 2 · 30 s ago",
-            "✓ in step 2 · 30 s ago",
-            "✓ 9 ms · 30 s ago",
+            "✓ under 1 ms",
+            "✓ 18 ms",
+            "✓ in step 2",
+            "✓ in step 2",
+            "✓ 9 ms"
         ]
     );
+    assert_eq!(ages, ["30 s ago"; 5]);
+}
+
+#[test]
+fn a_step_that_failed_says_after_how_long() {
+    let mut report = refused("AADSTS700213");
+    let texts = drawn(&report).texts;
+    assert!(texts.iter().any(|text| text.line == "✕ failed in step 2"));
+
+    report.steps[2].duration_ms = Some(12_000);
+    let texts = drawn(&report).texts;
+    assert!(texts.iter().any(|text| text.line == "✕ failed after 12 s"));
 }
 
 #[test]
