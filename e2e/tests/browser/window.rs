@@ -170,6 +170,22 @@ impl Window {
         answer["result"]["value"].clone()
     }
 
+    /// Waits until an expression gives this, also while pages come and go.
+    pub(crate) async fn comes_to(&self, expression: &str, expected: &Value) {
+        let params = json!({ "expression": expression, "returnByValue": true });
+        self.retry(&format!("the page comes to {expected}"), async |_| {
+            let answer = self.call("Runtime.evaluate", params.clone()).await;
+            let answer = answer.map_err(|error| error.to_string())?;
+            let found = &answer["result"]["value"];
+            if found == expected {
+                Ok(())
+            } else {
+                Err(format!("It has {found}"))
+            }
+        })
+        .await;
+    }
+
     pub(crate) fn watcher(&self) -> &Watcher {
         &self.watcher
     }

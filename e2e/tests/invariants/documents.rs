@@ -178,7 +178,7 @@ fn guarded_file(crates: &[&str], before: Option<&Path>, file: &str) -> Option<Pa
         [home.join("src"), home]
     });
     let beside = before.and_then(Path::parent).map(Path::to_owned);
-    let places = homes.chain(beside).chain([root.clone()]);
+    let places = homes.chain(beside).chain([root.to_owned()]);
     places
         .map(|place| place.join(file))
         .find(|path| path.exists())
@@ -201,47 +201,56 @@ fn is_of_the_matrix(tree: &Tree, cells: &[Cell], test: &str) -> bool {
         || matrix.is_some_and(|matrix| matrix.text.contains(&format!("\"{test}\"")))
 }
 
+/// What a row of `docs/guards.md` names that is not there.
+fn missing_of(tree: &Tree, matrix: &[Cell], of_section: &[&str], row: &str) -> Vec<String> {
+    let columns: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+    let [_, files, tests] = columns[..] else {
+        return vec![format!("not three columns: {row}")];
+    };
+    let mut missing = Vec::new();
+    let mut before = None;
+    for file in quoted(files) {
+        match guarded_file(of_section, before.as_deref(), file) {
+            Some(path) => before = Some(path),
+            None => missing.push(format!("no file {file}")),
+        }
+    }
+    let of_row = tested_crates(tests);
+    let crates = if of_row.is_empty() {
+        of_section
+    } else {
+        &of_row
+    };
+    for test in quoted(tests).filter(|quoted| !quoted.starts_with("cargo ")) {
+        let is_there = if test.contains(' ') {
+            is_of_the_matrix(tree, matrix, test)
+        } else {
+            tree.has_test(crates, test)
+        };
+        if !is_there {
+            missing.push(format!("no test {test}"));
+        }
+    }
+    missing
+}
+
 #[test]
 fn every_file_and_test_in_the_list_of_guards_is_there() {
     let tree = Tree::read();
+    let matrix = expected::parse(EXPECTED_ACCESS).expect("the table of expected access");
     let text = document("docs/guards.md");
-    let cells = expected::parse(EXPECTED_ACCESS).expect("the table of expected access");
     let mut missing = Vec::new();
     let mut rows = 0;
     for section in text.split("\n## ").skip(1) {
         let (heading, body) = section.split_once('\n').unwrap_or((section, ""));
-        let prose: Vec<&str> = body.lines().filter(|line| !line.starts_with('|')).collect();
+        let (table, prose): (Vec<&str>, Vec<&str>) =
+            body.lines().partition(|line| line.starts_with('|'));
         let of_section = tested_crates(&prose.join("\n"));
-        for row in body.lines().filter(|line| line.starts_with("| ")).skip(1) {
-            let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
-            let [_, files, tests] = cells[..] else {
-                missing.push(format!("{heading}: not three cells: {row}"));
-                continue;
-            };
+        // Below the names of the columns and a line.
+        for row in table.into_iter().skip(2) {
             rows += 1;
-            let mut before = None;
-            for file in quoted(files) {
-                match guarded_file(&of_section, before.as_deref(), file) {
-                    Some(path) => before = Some(path),
-                    None => missing.push(format!("{heading}: no file {file}")),
-                }
-            }
-            let of_row = tested_crates(tests);
-            let crates = if of_row.is_empty() {
-                &of_section
-            } else {
-                &of_row
-            };
-            for test in quoted(tests).filter(|quoted| !quoted.starts_with("cargo ")) {
-                let is_there = if test.contains(' ') {
-                    is_of_the_matrix(&tree, &cells, test)
-                } else {
-                    tree.has_test(crates, test)
-                };
-                if !is_there {
-                    missing.push(format!("{heading}: no test {test}"));
-                }
-            }
+            let of_row = missing_of(&tree, &matrix, &of_section, row);
+            missing.extend(of_row.into_iter().map(|what| format!("{heading}: {what}")));
         }
     }
     assert!(missing.is_empty(), "{missing:#?}");

@@ -94,8 +94,9 @@ impl Sessions {
     /// Whether a session can begin.
     async fn has_keys(&self) -> bool {
         let now = OffsetDateTime::now_utc();
-        let signed = self.signature.sign(&Session::begin(now), now + LIFETIME);
-        signed.await.is_ok()
+        let session = Session::begin(now);
+        let signed = self.signature.sign(&session, now + LIFETIME).await;
+        signed.is_ok()
     }
 
     /// The session in the cookie of a request, if it is good.
