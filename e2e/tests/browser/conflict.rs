@@ -74,6 +74,9 @@ pub(crate) async fn deletes_what_changed(visit: &Visit<'_>) -> Arc<Window> {
     ada.fill(&field("Title"), "Bake an apple cake").await;
     ada.press(&button("Save")).await;
     ada.sees(&heading("Bake an apple cake")).await;
+    // She does not look at what will not be there.
+    ada.press(&link("Party")).await;
+    ada.sees(&link("Bake an apple cake")).await;
 
     bert.press(&button("Delete")).await;
 

@@ -1,8 +1,11 @@
 //! The trust does not hold: the Access page shows at which value, and is there also
 //! while the frontend can do nothing else. Then the trust is mended.
 
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::{Path, PathBuf};
 
+use e2e::stack::Stack;
+use futures::FutureExt as _;
 use local_cloud::TokenRequest;
 use serde_json::json;
 
@@ -36,19 +39,20 @@ async fn a_subject_that_is_not_trusted_is_marked_until_it_is(visit: &Visit<'_>) 
     let window = visit.person("Ada").await.opens("/access").await;
     window.sees(&third_step("done")).await;
 
-    let broken = break_it(visit).await;
-    until_it_shows(&window, &third_step("failed")).await;
-
-    let drawn = json!({
-        "signs": ["iss ?", "sub ≠", "aud ?"],
-        "steps": ["done", "done", "failed", "not-reached", "not-reached"],
-    });
-    window.comes_to(DRAWN, &drawn).await;
-    drawing::stays_within(&window).await;
-    window.sees(&words("AADSTS700213")).await;
-    window.sees(&words("0 allowed, 0 refused")).await;
-
-    heal_it(visit, broken).await;
+    while_it_is_broken(visit, async || {
+        until_it_shows(&window, &third_step("failed")).await;
+        let drawn = json!({
+            "signs": ["iss ?", "sub ≠", "aud ?"],
+            "steps": ["done", "done", "failed", "not-reached", "not-reached"],
+        });
+        window.comes_to(DRAWN, &drawn).await;
+        drawing::stays_within(&window).await;
+        window.sees(&words("AADSTS700213")).await;
+        window.sees(&words("0 allowed, 0 refused")).await;
+    })
+    .await;
+    // The button of before is of no session.
+    window.open("/access").await;
     until_it_shows(&window, &third_step("done")).await;
 
     let drawn = json!({ "signs": ["iss =", "sub =", "aud ="], "steps": vec!["done"; 5] });
@@ -69,25 +73,12 @@ async fn until_it_shows(window: &Window, sought: &Sought) {
     .await;
 }
 
-/// What the frontend's pod had before. It is put back at the latest when the
-/// scenario is over, however it ends: others need the frontend.
-pub(crate) struct Broken {
-    file: PathBuf,
-    token: String,
-}
-
-impl Drop for Broken {
-    fn drop(&mut self) {
-        std::fs::write(&self.file, &self.token).expect("the token is put back");
-    }
-}
-
-/// The frontend runs as a service account that no identity trusts. It is started
-/// again, because it keeps its access tokens for a day.
-pub(crate) async fn break_it(visit: &Visit<'_>) -> Broken {
+/// What people see while the frontend runs as a service account that no identity
+/// trusts. However that ends, the frontend has its own again: others need it.
+pub(crate) async fn while_it_is_broken(visit: &Visit<'_>, they_see: impl AsyncFnOnce()) {
     let stack = visit.stack();
     let file = token_file(&stack.cloud_state().join("pods"));
-    let token = std::fs::read_to_string(&file).expect("the pod's token");
+    let own = std::fs::read_to_string(&file).expect("the pod's token");
     let request = TokenRequest {
         namespace: "todolist".to_owned(),
         service_account: "somebody-else".to_owned(),
@@ -96,20 +87,23 @@ pub(crate) async fn break_it(visit: &Visit<'_>) -> Broken {
         age_seconds: 0,
     };
     let other = stack.control().sign_token(&request).await.expect("signed");
-    stack.kill_pod("frontend").await.expect("it was there");
-    std::fs::write(&file, other).expect("the token is replaced");
-    stack
-        .start_again("frontend")
-        .await
-        .expect("it starts again");
-    Broken { file, token }
+
+    start_with(stack, &file, &other).await;
+    let seen = AssertUnwindSafe(they_see()).catch_unwind().await;
+    start_with(stack, &file, &own).await;
+    let ready = stack.wait_until_ready("frontend").await;
+    ready.expect("the frontend is well again");
+    if let Err(panic) = seen {
+        resume_unwind(panic);
+    }
 }
 
-/// The frontend has its own service account again, and recovers by itself.
-pub(crate) async fn heal_it(visit: &Visit<'_>, broken: Broken) {
-    drop(broken);
-    let ready = visit.stack().wait_until_ready("frontend").await;
-    ready.expect("the frontend recovers");
+/// Starts the frontend again with another token in its file: it keeps access
+/// tokens for a day, and what it read of the file for minutes.
+async fn start_with(stack: &Stack, file: &Path, token: &str) {
+    stack.kill_pod("frontend").await.expect("it was there");
+    std::fs::write(file, token).expect("the token is replaced");
+    stack.start_again("frontend").await.expect("it starts");
 }
 
 /// Where the frontend's token for Entra ID is.
