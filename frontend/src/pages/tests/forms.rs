@@ -123,7 +123,7 @@ async fn a_form_that_breaks_off_is_refused() {
         Ok(format!("csrf={token}&name=x")),
         Err(std::io::Error::other("the browser is gone")),
     ];
-    let body = Body::from_stream(futures::stream::iter(parts));
+    let body = Body::from_stream(stream::iter(parts));
 
     let request = form("/lists", "").map(|_| body);
 

@@ -39,8 +39,8 @@ const fn place(x: i32, width: i32, title: usize, mono: usize, sans: usize) -> Pl
 /// The cards of the five steps.
 pub(super) const PLACES: [Place; 5] = [
     place(0, 212, 20, 24, 26),
-    place(240, 272, 24, 33, 34),
-    place(548, 272, 24, 33, 34),
+    place(240, 272, 24, 33, 32),
+    place(548, 272, 24, 33, 32),
     place(848, 188, 18, 21, 22),
     place(1064, 176, 16, 19, 21),
 ];
@@ -107,7 +107,7 @@ impl Card {
             StepOutcome::Failed => "fig-failure",
             StepOutcome::NotReached => "fig-quiet",
         };
-        self.lines(class, wrap(&step.summary, self.place.sans, 12));
+        self.lines(class, wrap(in_short(&step.summary), self.place.sans, 12));
         false
     }
 
@@ -208,6 +208,11 @@ impl Card {
             text.clock = Some(clock);
         }
     }
+}
+
+/// What Entra ID said, without the ids that follow: they are with the step's words.
+fn in_short(summary: &str) -> &str {
+    summary.split(" Trace ID: ").next().unwrap_or(summary)
 }
 
 /// How long a step took.

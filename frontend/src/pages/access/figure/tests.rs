@@ -15,7 +15,10 @@ fn drawn(report: &AccessReport) -> Figure {
 /// A report of an exchange that Entra ID refused.
 fn refused(code: &str) -> AccessReport {
     let mut report = access_report("frontend");
-    let said = format!("{code}: No matching federated identity record found");
+    let said = format!(
+        "{code}: No matching federated identity record found. Trace ID: 0f45502b Correlation ID: 47 \
+         Timestamp: 2026-11-23 14:00:00Z"
+    );
     report.steps[2].outcome = StepOutcome::Failed;
     report.steps[2].summary = said;
     report.steps[2]
@@ -76,6 +79,8 @@ fn a_refused_exchange_ends_the_way_with_entras_words() {
     assert_eq!(reached, [true, true, false, false]);
     assert!(has(&figure, "AADSTS700213: No matching"));
     assert!(!has(&figure, "granted in"));
+    // Those are with the words.
+    assert!(!figure.texts.iter().any(|t| t.line.contains("Trace")));
     let not_reached = figure.texts.iter().find(|t| t.line == "not reached");
     assert_eq!(not_reached.expect("step 4").clock, None);
     assert!(
