@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod access_paths;
+mod documents;
 mod metrics_table;
 mod partitions;
 
