@@ -210,7 +210,10 @@ impl Gate {
     }
 
     fn check_token(&self, token: &str, audience: &Audience) -> Result<Caller, TokenRefusal> {
-        let claims = self.shared.signatures.check(token, self.shared.clock.now())?;
+        let claims = self
+            .shared
+            .signatures
+            .check(token, self.shared.clock.now())?;
         let issuer = claims.text("iss").unwrap_or_default();
         if issuer != self.shared.issuer {
             return Err(TokenRefusal::Issuer {

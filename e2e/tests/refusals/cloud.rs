@@ -246,14 +246,18 @@ pub(crate) fn service_account_token(service_account: &str, audience: &str) -> To
 pub(crate) fn model() -> String {
     let text = std::fs::read_to_string(e2e::default_model()).expect("the access model");
     let more = [
-        ("\"resources\": {", "\"graph\": { \"type\": \"graph\" },".to_owned()),
+        (
+            "\"resources\": {",
+            "\"graph\": { \"type\": \"graph\" },".to_owned(),
+        ),
         (
             "\"identities\": {",
             format!("\"{UNTRUSTED}\": {{ \"serviceAccounts\": [] }},"),
         ),
         (
             "\"grants\": [",
-            r#"{ "identity": "worker", "role": "Application.Read.All", "scope": "graph" },"#.to_owned(),
+            r#"{ "identity": "worker", "role": "Application.Read.All", "scope": "graph" },"#
+                .to_owned(),
         ),
     ];
     more.into_iter().fold(text, |text, (after, line)| {
