@@ -15,6 +15,7 @@ pub mod process;
 mod running_pod;
 mod service;
 pub mod stack;
+pub mod story;
 
 static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
 

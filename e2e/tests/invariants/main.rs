@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod access_paths;
+mod explain_command;
 mod metrics_table;
 
 use std::collections::{BTreeMap, BTreeSet};
