@@ -103,7 +103,7 @@ pub(crate) async fn while_it_is_broken(visit: &Visit<'_>, they_see: impl AsyncFn
 async fn start_with(stack: &Stack, file: &Path, token: &str) {
     stack.kill_pod("frontend").await.expect("it was there");
     std::fs::write(file, token).expect("the token is replaced");
-    stack.start_again("frontend").await.expect("it starts");
+    stack.start_again("frontend", &[]).await.expect("it starts");
 }
 
 /// Where the frontend's token for Entra ID is.

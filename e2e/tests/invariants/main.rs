@@ -6,6 +6,7 @@
 mod access_paths;
 mod documents;
 mod metrics_table;
+mod partitions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
