@@ -27,6 +27,7 @@ use crate::graph::Graph;
 use crate::holds::Holds;
 use crate::key_vault::KeyVault;
 use crate::keys::{KeyRing, SigningKey};
+use crate::lab::{Lab, console};
 use crate::model::{self, Model, ModelError, Resource};
 use crate::names;
 use crate::proxy::{self, Proxy};
@@ -106,6 +107,7 @@ impl Planes {
 /// A running local cloud; dropping it ends every listener.
 pub struct LocalCloud {
     endpoints: Endpoints,
+    console: String,
     state: StateDirectory,
     entra: Arc<Entra>,
     gate: Gate,
@@ -163,6 +165,11 @@ impl LocalCloud {
     #[doc(hidden)]
     pub fn gate(&self) -> Gate {
         self.gate.clone()
+    }
+
+    /// The address of the lab console, with the key for it.
+    pub fn console(&self) -> &str {
+        &self.console
     }
 
     /// The directory with what clients need.
@@ -272,13 +279,20 @@ async fn start(
         vaults: resources.vaults,
         digests: resources.digests,
     });
-    serving.push(serve_control(planes, &state, &mut endpoints).await?);
+    let client =
+        proxy::client(&tls.ca_pem, proxy.address).map_err(StartError::setup("the HTTP client"))?;
+    let directory = state.path().to_owned();
+    let lab = Lab::new(Arc::clone(&planes), model, client, directory);
+    serving.push(serve_control(planes, lab.clone(), &state, &mut endpoints).await?);
+    let (console, at) = serve_console(lab, &state).await?;
+    serving.push(console);
     // Last: whoever sees this file finds everything else in place.
     state
         .write_endpoints(&endpoints)
         .map_err(StartError::setup("the endpoints' file"))?;
     Ok(LocalCloud {
         endpoints,
+        console: at,
         state,
         entra,
         gate,
@@ -360,6 +374,7 @@ async fn serve_bus(listener: TcpListener, tls: Arc<rustls::ServerConfig>, bus: A
 
 async fn serve_control(
     planes: Arc<Planes>,
+    lab: Lab,
     state: &StateDirectory,
     endpoints: &mut Endpoints,
 ) -> Result<AbortOnDropHandle<()>, StartError> {
@@ -375,12 +390,34 @@ async fn serve_control(
         planes,
         address,
         token: token.into(),
+        lab,
     });
     Ok(spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "the control API ended");
         }
     }))
+}
+
+/// The lab console, and its address with the key.
+async fn serve_console(
+    lab: Lab,
+    state: &StateDirectory,
+) -> Result<(AbortOnDropHandle<()>, String), StartError> {
+    let listener = loopback().await?;
+    let address = listener
+        .local_addr()
+        .map_err(StartError::setup("the lab console"))?;
+    let (key, with_key) = state
+        .write_console(address)
+        .map_err(StartError::setup("the lab console's key"))?;
+    let router = console::router(lab, address, key.into());
+    let serving = spawn(async move {
+        if let Err(error) = axum::serve(listener, router).await {
+            tracing::error!(%error, "the lab console ended");
+        }
+    });
+    Ok((serving, with_key))
 }
 
 /// Every host name that is played.
