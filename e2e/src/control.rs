@@ -12,7 +12,10 @@ use local_cloud::{Endpoints, RunningPod, TokenRequest};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
+mod estate;
 mod trust;
+
+pub use estate::Identity;
 
 /// Speaks to one running cloud.
 #[derive(Clone)]

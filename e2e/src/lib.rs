@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use platform::settings::Vars;
 
 pub mod control;
+pub mod doctor;
 pub mod expected;
 pub mod kustomization;
 pub mod manifests;

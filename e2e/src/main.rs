@@ -16,6 +16,7 @@ compile_error!("The harness needs Linux: use WSL2 or the devcontainer on Windows
 
 mod api;
 mod cloud;
+mod doctor_command;
 mod guard;
 mod trust_command;
 mod up;
@@ -33,6 +34,7 @@ enum Command {
     Up(up::Options),
     Cloud(cloud::Options),
     Trust(trust_command::Options),
+    Doctor(doctor_command::Options),
     /// Run the workload for a program that calls the backend's API.
     #[command(hide = true)]
     Api,
@@ -83,6 +85,7 @@ fn main() -> ExitCode {
         Command::Up(options) => run_to_end("cargo up", up::run(options)),
         Command::Cloud(options) => run_to_end("cargo cloud", cloud::run(options)),
         Command::Trust(options) => trust_command::run(options),
+        Command::Doctor(options) => run_to_end("cargo doctor", doctor_command::run(options)),
         Command::Api => run_to_end("e2e api", api::run()),
         Command::Pod { program, arguments } => {
             let vars = Vars::from_process();

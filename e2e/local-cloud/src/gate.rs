@@ -290,6 +290,14 @@ impl Gate {
         self.hold(caller, operation, &link.scope).await;
     }
 
+    /// The role assignments as they are now.
+    pub fn grants(&self) -> Vec<Grant> {
+        let grants = self.shared.grants.read();
+        grants
+            .expect("no one panics while holding the grants")
+            .clone()
+    }
+
     /// Adds a role assignment, as an administrator would.
     pub fn grant(&self, grant: Grant) -> Result<(), String> {
         if self.shared.directory.named(&grant.identity).is_none() {

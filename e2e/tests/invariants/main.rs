@@ -4,7 +4,9 @@
 #![cfg(test)]
 
 mod access_paths;
+mod doctor;
 mod metrics_table;
+mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};
 
