@@ -147,6 +147,7 @@ fn read_all<S>(
     }
 }
 
+// No identity: the work that it runs says its own.
 fn run_to_end<S, E, Work>(
     ends_with: EndsWith,
     settings: S,

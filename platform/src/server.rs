@@ -33,6 +33,7 @@ pub struct Shutdown(CancellationToken);
 impl Shutdown {
     /// Asked by SIGTERM, as by the kubelet, or by SIGINT, as by Ctrl-C. A second
     /// signal changes nothing. Needs a Tokio runtime.
+    // No identity: it waits for a signal.
     pub fn on_signals() -> io::Result<Self> {
         let shutdown = Self::manual();
         for (kind, name) in [
@@ -52,6 +53,7 @@ impl Shutdown {
 
     /// Asked also by the end of standard input, which is what remains of a
     /// starter that was killed. For pods that are started by a program.
+    // No identity: it waits for the end of standard input.
     #[must_use]
     pub fn also_when_stdin_closes(self) -> Self {
         let shutdown = self.clone();
@@ -123,6 +125,7 @@ async fn serve_within(
 }
 
 /// Takes connections, each served by a task of its own.
+// No identity: each handler says its own.
 async fn accept(
     listener: TcpListener,
     router: Router,

@@ -36,6 +36,8 @@ impl Bare {
             .arg(ARGUMENT)
             .env_clear()
             .envs(variables(&environment)?)
+            // As `k8s/base/estate.yaml` sets it for the backend.
+            .env("AZURE_COSMOS_CONNECTION_POOL_GATEWAY_V2_DISABLED", "true")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

@@ -1,9 +1,9 @@
 //! What the workload costs: its own code beside what it stands on, measured in
 //! one run, on one machine, on the same local cloud.
 //!
-//! `cargo bench -p e2e` prints the table, and with `-- --write` puts it into
-//! `docs/benchmarks.md`. With `E2E_BIN_DIR` the separately built programs are
-//! measured. Figures of a machine that does other things meanwhile are worth
+//! `cargo bench -p e2e` prints the table, with `-- --write` puts it into
+//! `docs/benchmarks.md`, and with `-- --check` fails when something was missed. With
+//! `E2E_BIN_DIR` the separately built programs are measured. Figures of a machine that does other things meanwhile are worth
 //! nothing; ratios are worth a little.
 
 #![expect(
@@ -23,7 +23,7 @@ mod visitor;
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use e2e::stack::{Options, Stack};
 
 use table::Row;
@@ -39,21 +39,20 @@ fn main() -> ExitCode {
         Ok(runtime) if arguments.iter().any(|argument| argument == bare::ARGUMENT) => {
             runtime.block_on(bare::run())
         }
-        Ok(runtime) => runtime.block_on(measure(
-            arguments.iter().any(|argument| argument == "--write"),
-        )),
+        Ok(runtime) => runtime.block_on(measure(&arguments)),
         Err(error) => Err(error),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("not measured: {error:?}");
+            eprintln!("cargo bench: {error:?}");
             ExitCode::FAILURE
         }
     }
 }
 
-async fn measure(write: bool) -> Result<()> {
+async fn measure(arguments: &[String]) -> Result<()> {
+    let asked = |option: &str| arguments.iter().any(|argument| argument == option);
     let options = Options::default().with("frontend", "UPLOAD_LIMIT_BYTES", UPLOAD_LIMIT);
     let stack = Stack::start(options, |_| {}).await?;
     let mut rows: Vec<Row> = Vec::new();
@@ -69,9 +68,11 @@ async fn measure(write: bool) -> Result<()> {
     stack.stop(|_| {}).await?;
 
     let table = table::markdown(&rows);
-    if write {
+    if asked("--write") {
         table::write(&table)?;
     }
     println!("{table}");
+    let all_met = rows.iter().all(|row| row.met);
+    ensure!(all_met || !asked("--check"), "a target was missed");
     Ok(())
 }

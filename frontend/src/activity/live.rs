@@ -64,6 +64,7 @@ pub(crate) struct Subscription {
 
 impl Live {
     /// Starts the reader, which ends with the pod.
+    // Identity frontend, Cosmos DB Built-in Data Reader on container activity.
     pub(crate) fn start(feed: Arc<dyn Feed>, shutdown: &Shutdown) -> Self {
         let live = Self(Arc::new(Inner {
             feed,

@@ -97,6 +97,7 @@ impl<'a> Blocks<'a> {
     }
 
     /// Sends the block that was filled, once there is room for it.
+    // Identity frontend, Storage Blob Data Contributor on container attachments.
     async fn send(&mut self) -> Result<(), AzureFailure> {
         if self.in_flight.len() >= IN_FLIGHT {
             self.arrival().await?;

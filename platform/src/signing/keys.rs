@@ -142,6 +142,9 @@ impl Keys {
         self.fetch_list(asking).await
     }
 
+    /// Lists the versions anew, while what is known serves on.
+    // Identity frontend, Key Vault Secrets User on secret session-key.
+    // Identity backend, Key Vault Secrets User on secret share-link-key.
     fn list_in_background(self: &Arc<Self>) {
         // Whoever is asking already will do.
         let Ok(asking) = Arc::clone(&self.asking).try_lock_owned() else {

@@ -27,7 +27,8 @@ pub(super) struct Function {
     /// The first sentence of its documentation.
     pub(super) does: String,
     pub(super) notes: Vec<Note>,
-    /// Whether it handles messages, or works until the pod is asked to end.
+    /// Whether it handles messages, works until the pod is asked to end, or
+    /// starts a task that does.
     pub(super) is_job: bool,
 }
 
@@ -88,9 +89,10 @@ impl Source {
                     of: within.as_ref().map(|within| within.of.clone()),
                     does: first_sentence(&doc),
                     notes,
-                    is_job: within
-                        .as_ref()
-                        .is_some_and(|within| within.is_job(name, &signature)),
+                    is_job: starts_a_task(&body(&lines[number..]))
+                        || within
+                            .as_ref()
+                            .is_some_and(|within| within.is_job(name, &signature)),
                 });
                 continue;
             }
@@ -235,6 +237,29 @@ fn up_to_body(lines: &[&str]) -> String {
     head.join(" ").trim_end_matches('{').trim().to_owned()
 }
 
+/// The text of a function, up to the brace that closes it.
+fn body(lines: &[&str]) -> String {
+    let first = lines.first().copied().unwrap_or_default();
+    let indent = &first[..first.len() - first.trim_start().len()];
+    let end = format!("{indent}}}");
+    let inside = lines.iter().take_while(|line| **line != end);
+    let code = inside.map(|line| line.trim());
+    let code: Vec<_> = code.filter(|line| !line.starts_with("//")).collect();
+    code.join(" ")
+}
+
+/// Whether a task begins here that is no job of its own: a method `run` is one.
+fn starts_a_task(body: &str) -> bool {
+    let tasks = body.match_indices("spawn(");
+    let mut tasks = tasks.map(|(at, opening)| balanced(&body[at + opening.len()..]));
+    tasks.any(|task| {
+        let callee = task.split('(').next().unwrap_or_default();
+        callee
+            .rsplit_once('.')
+            .is_none_or(|(_, method)| method != "run")
+    })
+}
+
 /// The text up to the parenthesis that closes what was opened before it.
 fn balanced(text: &str) -> &str {
     let mut open = 1;
@@ -303,6 +328,16 @@ impl Handler for Recorder {
     async fn handle(&self) {}
 }
 
+fn start(tasks: &mut JoinSet<()>) {
+    tasks.spawn(sweep.run(shutdown));
+}
+
+fn watch() {
+    tokio::spawn(async move {
+        look().await;
+    });
+}
+
 fn routes() {
     Router::new()
         .route("/a", get(todos::show).post(todos::add))
@@ -336,6 +371,8 @@ mod tests {
             ("add".to_owned(), false),
             ("Consumer::run".to_owned(), true),
             ("Recorder::handle".to_owned(), true),
+            ("start".to_owned(), false),
+            ("watch".to_owned(), true),
             ("routes".to_owned(), false),
         ];
         assert_eq!(functions, expected);
