@@ -17,6 +17,7 @@ compile_error!("The harness needs Linux: use WSL2 or the devcontainer on Windows
 mod api;
 mod cloud;
 mod doctor_command;
+mod explain;
 mod guard;
 mod trust_command;
 mod up;
@@ -35,6 +36,7 @@ enum Command {
     Cloud(cloud::Options),
     Trust(trust_command::Options),
     Doctor(doctor_command::Options),
+    Explain(explain::Options),
     /// Run the workload for a program that calls the backend's API.
     #[command(hide = true)]
     Api,
@@ -86,6 +88,7 @@ fn main() -> ExitCode {
         Command::Cloud(options) => run_to_end("cargo cloud", cloud::run(options)),
         Command::Trust(options) => trust_command::run(options),
         Command::Doctor(options) => run_to_end("cargo doctor", doctor_command::run(options)),
+        Command::Explain(options) => run_to_end("cargo explain", async { explain::run(&options) }),
         Command::Api => run_to_end("e2e api", api::run()),
         Command::Pod { program, arguments } => {
             let vars = Vars::from_process();

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
+use crate::explain::Explanation;
 
 /// What was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +60,9 @@ pub struct Entry {
     pub code: Option<String>,
     /// Why: the role and scope that granted it, or what was missing.
     pub why: String,
+    /// What a refusal comes from, and how to mend it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Box<Explanation>>,
 }
 
 /// The log; clones share it.
@@ -89,6 +93,7 @@ impl Audit {
             decision = ?entry.decision,
             code = entry.code,
             why = entry.why,
+            explanation = entry.explanation.as_ref().map(|explanation| &*explanation.summary),
             "audit"
         );
         let mut records = self.lock();

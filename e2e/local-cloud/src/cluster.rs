@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::keys::KeyRing;
 use crate::names;
 
+mod explained;
 pub(crate) mod issuer;
 mod kubelet;
 mod projection;

@@ -276,12 +276,11 @@ async fn create_pod(
     State(control): State<Control>,
     Json(pod): Json<Pod>,
 ) -> Result<Json<RunningPod>, Refusal> {
-    control
-        .planes
-        .cluster
-        .create(pod)
-        .map(Json)
-        .map_err(bad_request)
+    let Planes { audit, cluster, .. } = &*control.planes;
+    let asked = pod.clone();
+    let refused = |text: &String| audit.record(cluster.not_admitted(&asked, text));
+    let created = cluster.create(pod).inspect_err(refused);
+    created.map(Json).map_err(bad_request)
 }
 
 async fn delete_pod(

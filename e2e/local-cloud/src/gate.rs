@@ -23,6 +23,7 @@ use crate::model::{Grant, Model, Scope};
 use crate::names;
 use crate::roles::{Permission, Roles};
 
+mod explained;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -184,6 +185,7 @@ impl Gate {
                 decision: Decision::Denied,
                 code: Some(refusal.code().to_owned()),
                 why: refusal.to_string(),
+                explanation: Some(Box::new(self.explain_token(refusal, token, audience))),
             });
         }
         checked
@@ -372,7 +374,9 @@ impl Gate {
         decision: Decision,
         why: String,
     ) {
-        let code = (decision == Decision::Denied).then(|| "NoRoleAssignment".to_owned());
+        let denied = decision == Decision::Denied;
+        let code = denied.then(|| "NoRoleAssignment".to_owned());
+        let explanation = denied.then(|| Box::new(self.explain_role(caller, operation)));
         self.shared.audit.record(Entry {
             by: caller.by.to_owned(),
             operation: name.to_owned(),
@@ -383,6 +387,7 @@ impl Gate {
             decision,
             code,
             why,
+            explanation,
         });
     }
 }

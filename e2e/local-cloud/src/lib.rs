@@ -15,6 +15,7 @@ pub mod control;
 pub mod cosmos;
 mod directory;
 mod entra;
+pub mod explain;
 mod front_door;
 pub mod gate;
 pub mod holds;

@@ -79,3 +79,13 @@ pub fn token_issuer(tenant: Uuid) -> String {
 pub fn physical(resource: &str) -> String {
     format!("local{resource}")
 }
+
+/// The audience of the tokens that a service takes.
+pub fn audience_of(service: &str) -> &'static str {
+    match service {
+        "key vault" => "https://vault.azure.net",
+        "cosmos" => "https://cosmos.azure.com",
+        "service bus" => "https://servicebus.azure.net",
+        _ => "https://storage.azure.com",
+    }
+}

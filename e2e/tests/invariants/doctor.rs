@@ -149,7 +149,7 @@ fn each_broken() -> Vec<Broken> {
                 json!(WITHOUT_SLASH),
             ),
             1,
-            "its last slash is missing",
+            "lacks `/` at the end",
             "wherever the issuer is named",
         ),
         broken(
@@ -217,7 +217,7 @@ fn each_broken_trust() -> [Broken; 4] {
         broken(
             (TRUST_OF_WORKER, "/0/issuer", json!(WITHOUT_SLASH)),
             4,
-            "its last slash is missing",
+            "lacks `/` at the end",
             "az identity federated-credential create",
         ),
         broken(
@@ -227,7 +227,7 @@ fn each_broken_trust() -> [Broken; 4] {
                 json!("system:serviceaccount:todolist:Worker"),
             ),
             4,
-            "they part at character 32",
+            "`W` instead of `w`; only the case differs",
             "--subject system:serviceaccount:todolist:worker",
         ),
         broken(
@@ -237,7 +237,7 @@ fn each_broken_trust() -> [Broken; 4] {
                 json!(["api://AzureADTokenExchang"]),
             ),
             4,
-            "it ends after character 25",
+            "lacks `e` at the end",
             "--audiences api://AzureADTokenExchange",
         ),
     ]

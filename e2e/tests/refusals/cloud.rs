@@ -6,7 +6,7 @@ use e2e::control::Control;
 use local_cloud::audit::{Decision, Record};
 use local_cloud::{EXCHANGE_AUDIENCE, Endpoints, TokenRequest, names};
 use reqwest::header::HeaderMap;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::cloud_process::{self, CloudProcess};
@@ -244,14 +244,20 @@ pub(crate) fn service_account_token(service_account: &str, audience: &str) -> To
     }
 }
 
-/// A cloud on the repository's own model, with an identity more.
-fn start() -> CloudProcess {
+/// The repository's own model with an identity more, line by line as it is.
+pub(crate) fn model() -> String {
     let text = std::fs::read_to_string(e2e::default_model()).expect("the access model");
-    let mut model: Value = serde_json::from_str(&text).expect("JSON");
-    model["identities"][UNTRUSTED] = json!({ "serviceAccounts": [] });
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(file.path(), model.to_string()).expect("written");
-    CloudProcess::start(file.path()).expect("the local cloud starts")
+    let untrusted =
+        format!("\"identities\": {{\n    \"{UNTRUSTED}\": {{ \"serviceAccounts\": [] }},");
+    text.replacen("\"identities\": {", &untrusted, 1)
+}
+
+/// A cloud on that model.
+fn start() -> CloudProcess {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("access.json");
+    std::fs::write(&file, model()).expect("written");
+    CloudProcess::start(&file).expect("the local cloud starts")
 }
 
 fn ca(process: &CloudProcess) -> Vec<u8> {

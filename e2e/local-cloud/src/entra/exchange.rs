@@ -12,9 +12,10 @@ use uuid::Uuid;
 
 use super::access_token::{self, Issued};
 use super::error::AadError;
-use super::{Entra, issuers};
+use super::{Entra, explained, issuers};
 use crate::audit::{Decision, Entry};
 use crate::directory::Identity;
+use crate::explain::exchange::Attempt;
 use crate::jwt::{Claims, JwtError, Unverified};
 use crate::model::{Model, Resource};
 use crate::names;
@@ -80,6 +81,7 @@ struct Trail {
     identity: Option<String>,
     subject: Option<String>,
     resource: String,
+    attempt: Attempt,
 }
 
 impl Entra {
@@ -99,6 +101,9 @@ impl Entra {
                 refusal.text.chars().take(1024).collect(),
             ),
         };
+        let explanation = code
+            .as_deref()
+            .map(|code| self.explain(code, tenant, &trail.attempt));
         self.audit.record(Entry {
             by: "entra".to_owned(),
             operation: "TokenExchange".to_owned(),
@@ -109,6 +114,7 @@ impl Entra {
             decision,
             code,
             why,
+            explanation,
         });
         outcome
     }
@@ -144,11 +150,13 @@ impl Entra {
         let client_id = required("client_id")?;
         let scope = required("scope")?;
         trail.resource = scope.chars().take(256).collect();
+        trail.attempt = explained::attempt(&form);
         let identity = self
             .directory
             .find(client_id)
             .ok_or_else(|| AadError::unknown_client(client_id, tenant))?;
         trail.identity = Some(identity.name.clone());
+        trail.attempt.identity = trail.identity.clone();
 
         let assertion = form
             .get("client_assertion")
@@ -203,6 +211,7 @@ impl Entra {
             decision: Decision::Allowed,
             code: None,
             why: format!("`{resource}` asks for itself"),
+            explanation: None,
         });
         let issued = self.issue(&identity, audience);
         Ok(json!({
