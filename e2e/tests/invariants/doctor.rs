@@ -149,7 +149,7 @@ fn each_broken() -> Vec<Broken> {
                 json!(WITHOUT_SLASH),
             ),
             1,
-            "lacks `/` at the end",
+            "lacks the slash `/` at the end",
             "wherever the issuer is named",
         ),
         broken(
@@ -217,7 +217,7 @@ fn each_broken_trust() -> [Broken; 4] {
         broken(
             (TRUST_OF_WORKER, "/0/issuer", json!(WITHOUT_SLASH)),
             4,
-            "lacks `/` at the end",
+            "lacks the slash `/` at the end",
             "az identity federated-credential create",
         ),
         broken(

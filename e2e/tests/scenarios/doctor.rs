@@ -93,7 +93,7 @@ async fn the_issuer(stack: &Stack) {
 
     let base = e2e::manifests::base_directory();
     let lines = lines(copy.path().to_owned(), &base, &e2e::default_model()).await;
-    only(&lines, 1, "lacks `/` at the end", issuer);
+    only(&lines, 1, "lacks the slash `/` at the end", issuer);
 }
 
 async fn what_manifests_say(stack: &Stack) {
@@ -195,7 +195,7 @@ async fn trust(stack: &Stack) {
         .await
         .expect("made");
     let fix = format!("let `worker` trust issuer {}", credential.issuer);
-    only(&of(stack).await, 4, "lacks `/` at the end", &fix);
+    only(&of(stack).await, 4, "lacks the slash `/` at the end", &fix);
 
     control
         .put_federated_credential("worker", credential)
