@@ -549,6 +549,12 @@ fn what_cannot_be_read_is_no_finding_but_an_error_that_names_it() {
         "{error:#}"
     );
 
+    let reason = "files are looked at and removed by the worker, and the API leaves them alone";
+    let unexplained = Tree::copy();
+    unexplained.replace("e2e/uses.json", reason, " ");
+    let error = trust::check(&unexplained.input()).expect_err("it has no reason");
+    assert!(format!("{error:#}").contains("needs a reason"), "{error:#}");
+
     tree.replace(WORKER, "kind: Deployment", "kind: [Deployment");
     let error = trust::check(&tree.input()).expect_err("it is no YAML");
     assert!(format!("{error:#}").contains("worker.yaml"), "{error:#}");

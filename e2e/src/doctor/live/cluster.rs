@@ -156,6 +156,8 @@ mod tests {
             refusal(line).as_deref(),
             Some("AADSTS700213: No matching record found for 'x'")
         );
+        let short = r#"{"error":"AADSTS50013: it failed","token":"eyJ"}"#;
+        assert_eq!(refusal(short).as_deref(), Some("AADSTS50013: it failed"));
         assert_eq!(refusal("all is well"), None);
     }
 }

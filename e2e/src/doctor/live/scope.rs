@@ -98,6 +98,7 @@ mod tests {
             (format!("{vault}/secrets/ab"), false),
             (format!("{vault}/secrets"), true),
             (format!("{vault}2"), false),
+            (vault.trim_end_matches('v').to_owned(), false),
         ] {
             assert_eq!(
                 secret.is_within(&Value::from(assigned.clone())),
