@@ -65,6 +65,16 @@ impl From<GrantBody> for Grant {
     }
 }
 
+impl From<Grant> for GrantBody {
+    fn from(grant: Grant) -> Self {
+        Self {
+            identity: grant.identity,
+            role: grant.role,
+            scope: grant.scope.to_string(),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct After {
     #[serde(default)]
@@ -105,7 +115,7 @@ pub(crate) fn router(control: Control) -> Router {
     Router::new()
         .route("/audit", get(audit))
         .route("/state", get(state))
-        .route("/grants", post(grant).delete(revoke))
+        .route("/grants", get(grants).post(grant).delete(revoke))
         .route("/clock/advance", post(advance))
         .route("/holds", post(hold))
         .route("/holds/{number}", get(held).delete(release))
@@ -188,6 +198,11 @@ async fn audit(State(control): State<Control>, Query(from): Query<After>) -> imp
 
 async fn state(State(control): State<Control>) -> Json<Value> {
     Json(control.planes.digest())
+}
+
+async fn grants(State(control): State<Control>) -> Json<Vec<GrantBody>> {
+    let grants = control.planes.gate.grants();
+    Json(grants.into_iter().map(GrantBody::from).collect())
 }
 
 async fn grant(
