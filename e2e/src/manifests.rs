@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::kustomization::{Kustomized, read};
+use crate::kustomization::Kustomized;
 
 mod places;
 
@@ -53,8 +53,8 @@ impl Manifests {
         for resource in &kustomized.resources {
             let namespace = resource.namespace.as_ref();
             let namespace = namespace.map_or("default", |namespace| namespace.name.as_str());
-            let file = resource.file.clone();
-            manifests.files.push((file, namespace.to_owned()));
+            let file = (resource.file.clone(), namespace.to_owned());
+            manifests.files.push(file);
             for document in documents(&resource.file, &resource.text)? {
                 manifests
                     .add(&document, &resource.file, namespace)

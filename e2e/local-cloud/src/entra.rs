@@ -27,6 +27,7 @@ mod error;
 mod exchange;
 mod explained;
 mod federation;
+mod form;
 mod issuer_keys;
 mod issuers;
 
@@ -87,6 +88,11 @@ impl Entra {
         self.issuers.declare(external)?;
         self.issuer_keys.forget(&issuer);
         Ok(())
+    }
+
+    /// Drops what is kept of an issuer's keys, and that it did not answer.
+    pub(crate) fn forget_keys_of(&self, issuer: &str) {
+        self.issuer_keys.forget(issuer);
     }
 
     /// Takes a declaration back; whether there was one.

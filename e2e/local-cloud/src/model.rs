@@ -23,8 +23,8 @@ pub use identities::{FederatedTrust, Identity, IdentityKind};
 use place::Place;
 pub use place::Places;
 pub use resources::{
-    CosmosContainerSpec, CosmosSpec, DatabaseSpec, KeyVaultSpec, QueueSpec, Resource, SecretSpec,
-    ServiceBusSpec, StorageSpec,
+    CosmosContainerSpec, CosmosSpec, DatabaseSpec, GraphSpec, KeyVaultSpec, QueueSpec, Resource,
+    SecretSpec, ServiceBusSpec, StorageSpec,
 };
 
 /// Who may do what, and on what.
@@ -171,12 +171,17 @@ impl Model {
     /// Parses and checks the text of an access file.
     pub fn parse(text: &str, roles: &Roles) -> Result<Self, ModelError> {
         let document: Document<'_> = serde_json::from_str(text)?;
-        let resources = document.resources.0.into_iter();
-        let resources = resources.map(|(name, raw)| {
+        let mut resources = BTreeMap::new();
+        for (name, raw) in document.resources.0 {
             let resource = Resource::parse(text, &name, raw)?;
-            Ok((name, resource))
-        });
-        let resources = resources.collect::<Result<_, ModelError>>()?;
+            let is_graph = |one: &Resource| matches!(one, Resource::Graph(_));
+            let other = resources.iter().find(|(_, other)| is_graph(other));
+            if let (true, Some((other, _))) = (is_graph(&resource), other) {
+                let problem = format!("there is one Microsoft Graph, and it is `{other}`");
+                return Err(ModelError::new(Place::of(text, raw), problem));
+            }
+            resources.insert(name, resource);
+        }
         let mut places = Places::default();
         let identities = identities::parse(text, document.identities.0, &mut places)?;
         let mut model = Self {
@@ -234,6 +239,12 @@ impl Model {
             .segments()
             .first()
             .and_then(|name| self.resources.get(name));
+        if system == RoleSystem::Graph && !matches!(resource, Some(Resource::Graph(_))) {
+            return Err(format!(
+                "role `{}` is an application role of Microsoft Graph, but `{}` is not Microsoft Graph",
+                grant.role, grant.scope
+            ));
+        }
         if system == RoleSystem::Cosmos && !matches!(resource, Some(Resource::Cosmos(_))) {
             return Err(format!(
                 "role `{}` is a Cosmos DB data-plane role, but `{}` is not in a Cosmos DB account",
@@ -292,6 +303,7 @@ impl Model {
                 scopes.push(Scope::new([&[name.as_str()], path].concat()));
             };
             match resource {
+                Resource::Graph(_) => {}
                 Resource::KeyVault(vault) => {
                     vault
                         .secrets

@@ -8,6 +8,9 @@ use uuid::Uuid;
 /// The host that plays Entra ID's token endpoint.
 pub const LOGIN_HOST: &str = "login.microsoftonline.com";
 
+/// The host that plays Microsoft Graph.
+pub const GRAPH_HOST: &str = "graph.microsoft.com";
+
 /// The host that plays the cluster's token issuer, shaped like AKS' own but
 /// under a name that cannot be mistaken for it.
 pub const ISSUER_HOST: &str = "eastus.oic.local-cloud.test";
@@ -21,13 +24,15 @@ pub const RESOURCE_GROUP: &str = "rg-local-cloud";
 static NAMESPACE: LazyLock<Uuid> =
     LazyLock::new(|| Uuid::new_v5(&Uuid::NAMESPACE_DNS, b"local-cloud.test"));
 
+static TENANT: LazyLock<Uuid> = LazyLock::new(|| id("tenant"));
+
 fn id(name: &str) -> Uuid {
     Uuid::new_v5(&NAMESPACE, name.as_bytes())
 }
 
 /// The tenant's id.
 pub fn tenant_id() -> Uuid {
-    id("tenant")
+    *TENANT
 }
 
 /// The subscription's id.

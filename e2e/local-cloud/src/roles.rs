@@ -19,13 +19,19 @@ pub enum Permission {
     DataAction(&'static str),
     /// A data action of Cosmos DB's own role system.
     CosmosDataAction(&'static str),
+    /// What an application role of Microsoft Graph allows. Graph looks for the
+    /// role in the token, not at what is assigned now.
+    GraphAction(&'static str),
 }
 
 impl Permission {
     /// The action's name, as roles and refusals spell it.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Action(name) | Self::DataAction(name) | Self::CosmosDataAction(name) => name,
+            Self::Action(name)
+            | Self::DataAction(name)
+            | Self::CosmosDataAction(name)
+            | Self::GraphAction(name) => name,
         }
     }
 
@@ -35,6 +41,7 @@ impl Permission {
             Self::Action(_) => Kind::Action,
             Self::DataAction(_) => Kind::DataAction,
             Self::CosmosDataAction(_) => Kind::CosmosDataAction,
+            Self::GraphAction(_) => Kind::GraphAction,
         }
     }
 }
@@ -48,6 +55,8 @@ pub enum Kind {
     DataAction,
     /// The data actions of a Cosmos DB role.
     CosmosDataAction,
+    /// What an application role of Microsoft Graph allows.
+    GraphAction,
 }
 
 impl Kind {
@@ -65,13 +74,15 @@ impl Kind {
     }
 }
 
-/// Which of the two role systems a role belongs to.
+/// Which of the role systems a role belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RoleSystem {
     /// Azure role-based access control.
     Azure,
     /// Cosmos DB's data-plane roles.
     Cosmos,
+    /// Application roles of Microsoft Graph.
+    Graph,
 }
 
 /// One role definition.
@@ -99,6 +110,8 @@ struct File {
     _date: String,
     azure: BTreeMap<String, Role>,
     cosmos: BTreeMap<String, Role>,
+    #[serde(default)]
+    graph: BTreeMap<String, Role>,
 }
 
 /// Every role that an access model may name.
@@ -124,8 +137,12 @@ impl Roles {
             .cosmos
             .into_iter()
             .map(|(n, r)| (n, (RoleSystem::Cosmos, r)));
+        let graph = file
+            .graph
+            .into_iter()
+            .map(|(n, r)| (n, (RoleSystem::Graph, r)));
         Ok(Self {
-            by_name: azure.chain(cosmos).collect(),
+            by_name: azure.chain(cosmos).chain(graph).collect(),
         })
     }
 
@@ -188,6 +205,11 @@ impl Roles {
                 &role.data_actions,
                 &role.not_data_actions,
                 RoleSystem::Cosmos,
+            ),
+            Kind::GraphAction => (
+                &role.data_actions,
+                &role.not_data_actions,
+                RoleSystem::Graph,
             ),
         };
         (*system == of).then_some((yes, no))

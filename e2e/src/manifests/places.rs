@@ -86,7 +86,7 @@ impl Places {
     pub fn of(manifests: &Manifests) -> Result<Self> {
         let mut places = Self::default();
         for (file, namespace) in &manifests.files {
-            let text = super::read(file)?;
+            let text = crate::kustomization::read(file)?;
             let objects: Vec<Object> = serde_saphyr::from_multiple(&text)
                 .with_context(|| format!("{} is not valid YAML", file.display()))?;
             for object in objects {

@@ -25,6 +25,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use source::Source;
+pub(super) use source::function_name;
 
 /// Where the code of the workload is.
 const CRATES: [&str; 3] = ["backend/src", "frontend/src", "platform/src"];
@@ -100,7 +101,7 @@ fn uses() -> Value {
 }
 
 /// The code of the workload, without its tests.
-fn sources() -> Vec<Source> {
+pub(super) fn sources() -> Vec<Source> {
     let repository = e2e::repository();
     let mut files = Vec::new();
     for directory in CRATES {

@@ -5,8 +5,10 @@
 
 mod access_paths;
 mod doctor;
+mod documents;
 mod explain_command;
 mod metrics_table;
+mod partitions;
 mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -8,7 +8,6 @@ use local_cloud::explain::{Difference, Explanation};
 use local_cloud::{EXCHANGE_AUDIENCE, TokenRequest, names};
 use serde_json::{Value, json};
 
-use crate::amqp::Bus;
 use crate::cloud::{
     Answer, COSMOS, Cloud, KEY_VAULT, SERVICE_BUS, STORAGE, TokenCall, UNTRUSTED, model,
 };
@@ -465,7 +464,7 @@ async fn make(cloud: &Cloud, mistake: &Mistake) {
         }
         Mistake::Send(resource, queue) => {
             let token = cloud.access_token("frontend", resource).await;
-            let mut bus = Bus::connect(cloud).await;
+            let mut bus = cloud.bus().await;
             bus.put_token("jwt", &token, queue).await;
             if *resource == SERVICE_BUS {
                 bus.attach_sender(queue).await.expect_err("no role");

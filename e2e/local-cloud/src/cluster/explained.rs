@@ -2,24 +2,20 @@
 
 use k8s_openapi::api::core::v1::Pod;
 
-use super::Cluster;
+use super::{Cluster, Denial};
 use crate::audit::{Decision, Entry};
 use crate::explain::admission;
 use crate::model;
 
 impl Cluster {
     /// The record of a pod that was not admitted, for this reason.
-    pub(crate) fn not_admitted(&self, pod: &Pod, refusal: &str) -> Entry {
-        let spec = pod.spec.as_ref();
-        let name = spec.and_then(|spec| spec.service_account_name.clone());
-        let namespace = pod.metadata.namespace.clone();
+    pub(crate) fn not_admitted(&self, pod: &Pod, denial: &Denial) -> Entry {
+        let metadata = &pod.metadata;
+        let namespace = metadata.namespace.clone();
+        let pod_name = metadata.name.as_ref().or(metadata.generate_name.as_ref());
         let account = model::ServiceAccount {
             namespace: namespace.unwrap_or_default().chars().take(253).collect(),
-            name: name
-                .unwrap_or_else(|| "default".to_owned())
-                .chars()
-                .take(253)
-                .collect(),
+            name: super::service_account(pod).chars().take(253).collect(),
         };
         let accounts: Vec<_> = {
             let accounts = self
@@ -34,17 +30,21 @@ impl Cluster {
                 });
             known.collect()
         };
-        let explanation = admission::explain(refusal, &account, &accounts);
+        let explanation = admission::explain(&denial.message, &account, &accounts);
         Entry {
-            by: "cluster".to_owned(),
+            by: "admission".to_owned(),
             operation: "CreatePod".to_owned(),
             identity: None,
             subject: Some(account.subject()),
-            action: "pods/create".to_owned(),
-            scope: format!("namespaces/{}", account.namespace),
+            action: "create".to_owned(),
+            scope: format!(
+                "namespaces/{}/pods/{}",
+                account.namespace,
+                pod_name.map(String::as_str).unwrap_or_default()
+            ),
             decision: Decision::Denied,
-            code: Some(explanation.code.clone()),
-            why: refusal.chars().take(1024).collect(),
+            code: Some(denial.code.to_string()),
+            why: denial.message.chars().take(1024).collect(),
             explanation: Some(Box::new(explanation)),
         }
     }

@@ -6,20 +6,25 @@ use super::*;
 use crate::holds::Matcher;
 use crate::roles::Roles;
 
+/// Sets one of a credential's properties.
+type Change = fn(&mut CredentialText, String);
+
 const ISSUER: &str = "https://issuer.example/";
 
 fn directory() -> Directory {
-    directory_of(json!({
+    directory_of(&json!({
         "web": { "serviceAccounts": [{ "namespace": "shop", "name": "web" }] },
         "app": { "type": "application", "serviceAccounts": [] },
         "build": { "type": "systemAssigned", "resource": "Microsoft.Compute/virtualMachines/build" },
     }))
 }
 
-fn directory_of(identities: Value) -> Directory {
+fn directory_of(identities: &Value) -> Directory {
     let model = json!({ "resources": {}, "identities": identities, "grants": [], "calls": [] });
     let model = Model::parse(&model.to_string(), &Roles::built_in()).expect("valid");
-    Directory::from_model(&model, Clock::system(), Holds::default())
+    let clock = Clock::system();
+    let faults = Faults::new(clock.clone());
+    Directory::from_model(&model, clock, Holds::default(), faults)
 }
 
 fn text(subject: &str) -> CredentialText {
@@ -131,7 +136,6 @@ async fn no_property_is_empty_or_longer_than_600_characters() {
     let directory = directory();
     let empty = "Federated Identity Credential from HTTP body has empty properties";
     let long = |length: usize| "é".repeat(length);
-    type Change = fn(&mut CredentialText, String);
     let changes: [(&str, Change); 3] = [
         ("issuer", |text, value| text.issuer = value),
         ("subject", |text, value| text.subject = value),

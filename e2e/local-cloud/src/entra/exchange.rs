@@ -4,24 +4,21 @@
 //! The order of the checks is inferred from which error is seen when several
 //! things are wrong at once; see `docs/fidelity.md`.
 
-use std::collections::HashMap;
-
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::access_token::{self, Issued};
 use super::error::AadError;
+use super::form::{Form, FormError};
 use super::{Entra, explained, issuers};
 use crate::audit::{Decision, Entry};
 use crate::directory::Identity;
 use crate::explain::exchange::Attempt;
+use crate::graph;
 use crate::jwt::{Claims, JwtError, Unverified};
 use crate::model::{Model, Resource};
 use crate::names;
-
-/// How many parameters a request may have. Ours; Azure's number is not documented.
-const MAX_PARAMETERS: usize = 64;
 
 /// How long an assertion may be meant to live: 25 hours.
 const MAX_LIFETIME: i64 = 25 * 60 * 60;
@@ -33,6 +30,9 @@ const USER_FLOWS: [&str; 4] = [
     "refresh_token",
     "urn:ietf:params:oauth:grant-type:device_code",
 ];
+
+/// What Microsoft Graph is called as a resource.
+const GRAPH: [&str; 2] = ["https://graph.microsoft.com", graph::APPLICATION_ID];
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -51,13 +51,18 @@ pub(crate) fn known_resources(model: &Model) -> Vec<String> {
         .iter()
         .filter_map(|(name, resource)| match resource {
             Resource::Storage(_) | Resource::ServiceBus(_) => Some(resource.host(name)),
-            Resource::KeyVault(_) | Resource::Cosmos(_) => None,
+            Resource::KeyVault(_) | Resource::Cosmos(_) | Resource::Graph(_) => None,
         });
+    // Every tenant has Microsoft Graph, by name and by id; here one has to want it.
+    let is_graph = |resource: &Resource| matches!(resource, Resource::Graph(_));
+    let graph = model.resources.values().any(is_graph);
+    let graph = graph.then(|| GRAPH.map(str::to_owned));
     shared
         .into_iter()
         .map(str::to_owned)
         .chain(own)
         .map(|host| format!("https://{host}"))
+        .chain(graph.into_iter().flatten())
         .collect()
 }
 
@@ -126,12 +131,12 @@ impl Entra {
         trail: &mut Trail,
     ) -> Result<Value, AadError> {
         check_tenant(tenant)?;
-        let form = parameters(body)?;
+        let form = Form::parse(body).map_err(|error| match error {
+            FormError::TooMany => AadError::too_many_parameters(),
+            FormError::Repeated(name) => AadError::repeated_parameter(&name),
+        })?;
         let required = |name: &str| {
-            let value = form
-                .get(name)
-                .map(String::as_str)
-                .filter(|value| !value.is_empty());
+            let value = form.get(name).filter(|value| !value.is_empty());
             value.ok_or_else(|| AadError::missing_parameter(name))
         };
         let grant = required("grant_type")?;
@@ -144,7 +149,7 @@ impl Entra {
                 _ => AadError::unsupported_grant(grant),
             });
         }
-        if form.contains_key("resource") {
+        if form.get("resource").is_some() {
             return Err(AadError::unsupported_parameter("resource"));
         }
         let client_id = required("client_id")?;
@@ -157,6 +162,9 @@ impl Entra {
             .ok_or_else(|| AadError::unknown_client(client_id, tenant))?;
         trail.identity = Some(identity.name.clone());
         trail.attempt.identity = trail.identity.clone();
+        if let Some(fault) = self.gate.faults().at_token_endpoint(&identity.name) {
+            return Err(AadError::of_fault(fault));
+        }
 
         let assertion = form
             .get("client_assertion")
@@ -180,8 +188,13 @@ impl Entra {
 
     /// An access token for an identity and a resource.
     fn issue(&self, identity: &Identity, audience: &str) -> Issued {
+        let roles = if GRAPH.contains(&audience.trim_end_matches('/')) {
+            self.gate.app_roles(&identity.name)
+        } else {
+            Vec::new()
+        };
         let key = self.keys.current();
-        access_token::issue(&key, identity, audience, &[], self.clock.now())
+        access_token::issue(&key, identity, audience, &roles, self.clock.now())
     }
 
     /// What a resource gets with its own identity, as from the metadata endpoint of
@@ -259,7 +272,10 @@ impl Entra {
         if !issuers::is_lawful(&issuer) {
             return Err(AadError::unlawful_issuer(&issuer));
         }
-        let key = self.issuer_keys.find(&issuer, token.kid()).await?;
+        let found = self.issuer_keys.find(&issuer, token.kid()).await;
+        let key = found.map_err(|error| {
+            error.with_code_for_unreachable(self.gate.faults().unreachable_code())
+        })?;
         token.verify(&key).ok_or_else(AadError::bad_signature)
     }
 
@@ -274,13 +290,18 @@ impl Entra {
             OffsetDateTime::from_unix_timestamp(seconds)
                 .map_err(|_| AadError::malformed_assertion())
         };
+        // One of `nbf` and `iat` may be missing; none may be something else.
+        let if_there = |name: &str| claims.has(name).then(|| seconds(name)).transpose();
         let expires = seconds("exp")?;
-        let starts = seconds("nbf").or_else(|_| seconds("iat"))?;
-        let issued = seconds("iat").unwrap_or(starts);
+        let (starts, issued) = match (if_there("nbf")?, if_there("iat")?) {
+            (Some(starts), Some(issued)) => (starts, issued),
+            (Some(only), None) | (None, Some(only)) => (only, only),
+            (None, None) => return Err(AadError::malformed_assertion()),
+        };
         if expires.saturating_sub(issued) > MAX_LIFETIME {
             return Err(AadError::lives_too_long(issued, expires));
         }
-        let (from, until) = (time(starts)?, time(expires)?);
+        let (from, until) = (time(starts.max(issued))?, time(expires)?);
         let now = self.clock.now();
         if now < from || now >= until {
             return Err(AadError::outside_valid_time(now, from, until));
@@ -302,21 +323,6 @@ impl Entra {
         }
         Err(AadError::unknown_resource(resource, tenant))
     }
-}
-
-/// The parameters of a form. One that is sent twice has two meanings, and so none.
-fn parameters(body: &[u8]) -> Result<HashMap<String, String>, AadError> {
-    let mut form = HashMap::new();
-    for (name, value) in url::form_urlencoded::parse(body) {
-        if form.len() >= MAX_PARAMETERS {
-            return Err(AadError::too_many_parameters());
-        }
-        if form.insert(name.to_string(), value.into_owned()).is_some() {
-            let name: String = name.chars().take(64).collect();
-            return Err(AadError::repeated_parameter(&name));
-        }
-    }
-    Ok(form)
 }
 
 fn is_entra(issuer: &str) -> bool {

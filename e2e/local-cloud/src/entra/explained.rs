@@ -1,8 +1,7 @@
 //! What Entra ID knows of a refused request, for its explanation.
 
-use std::collections::HashMap;
-
 use super::Entra;
+use super::form::Form;
 use crate::directory::Identity;
 use crate::explain::Explanation;
 use crate::explain::exchange::{self, Assertion, Attempt, Known, Principal, Trust};
@@ -10,14 +9,14 @@ use crate::jwt::Unverified;
 use crate::names;
 
 /// What a request presents, before anything of it is checked.
-pub(super) fn attempt(form: &HashMap<String, String>) -> Attempt {
-    let assertion = form.get("client_assertion").map(|token| token.trim());
+pub(super) fn attempt(form: &Form) -> Attempt {
+    let assertion = form.get("client_assertion").map(str::trim);
     let assertion = assertion.and_then(|token| Unverified::read(token).ok());
     Attempt {
         tenant: None,
-        client_id: form.get("client_id").cloned(),
+        client_id: form.get("client_id").map(str::to_owned),
         identity: None,
-        scope: form.get("scope").cloned(),
+        scope: form.get("scope").map(str::to_owned),
         assertion: assertion.map_or_else(Assertion::default, |token| {
             let claims = token.claims();
             let text = |name: &str| claims.text(name).map(str::to_owned);

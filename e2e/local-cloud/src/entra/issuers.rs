@@ -148,7 +148,7 @@ impl Route {
         };
         let plain =
             url.scheme() == "https" && url.username().is_empty() && url.password().is_none();
-        (plain && reachable).then(|| self.client.get(url))
+        (plain && reachable).then(|| self.client.get(url).timeout(PATIENCE))
     }
 
     fn is_declared(&self, ip: IpAddr, url: &Url) -> bool {
@@ -239,13 +239,12 @@ impl Issuers {
     }
 }
 
-/// https alone, no proxy, no redirect, no endless wait.
+/// https alone, no proxy, no redirect.
 fn bounded() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .https_only(true)
         .no_proxy()
         .redirect(Policy::none())
-        .timeout(PATIENCE)
 }
 
 /// Whether Entra ID lets a URL be an issuer: https, not loopback, no query, no

@@ -112,6 +112,8 @@ fn resource_id(model: &Model, resource: &str, path: &[String]) -> Option<String>
         Resource::Cosmos(_) => "Microsoft.DocumentDB/databaseAccounts",
         Resource::Storage(_) => "Microsoft.Storage/storageAccounts",
         Resource::ServiceBus(_) => "Microsoft.ServiceBus/namespaces",
+        // No resource of a subscription.
+        Resource::Graph(_) => return None,
     };
     let within = match (model.resources.get(resource)?, path) {
         (Resource::Storage(_), [first, rest @ ..]) if first == "containers" => {

@@ -321,6 +321,7 @@ impl TokenReport {
                 Resource::Cosmos(_) => "Cosmos DB",
                 Resource::Storage(_) => "Blob Storage",
                 Resource::ServiceBus(_) => "Service Bus",
+                Resource::Graph(_) => "Microsoft Graph",
             });
             self.grants.push(Granted {
                 role: grant.role.clone(),

@@ -47,7 +47,7 @@ impl Gate {
         let assigned = Assigned {
             model: &self.shared.model,
             roles: &self.shared.roles,
-            grants: &grants,
+            grants: grants.as_of(self.shared.faults.roles_seen_as_of(&caller.name)),
         };
         role::explain(&asked, &assigned)
     }

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::place::{Place, Places};
 use super::{ModelError, ServiceAccount};
+use crate::directory;
 
 /// One identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +113,8 @@ pub(super) fn parse(
             federated_credentials: fields.federated_credentials,
             shared_because: fields.shared_because,
         };
+        directory::check(&identity)
+            .map_err(|problem| ModelError::new(place, format!("`{name}`: {problem}")))?;
         parsed.insert(name, identity);
     }
     Ok(parsed)

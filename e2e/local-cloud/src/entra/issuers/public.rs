@@ -40,17 +40,13 @@ fn is_public(ip: IpAddr) -> bool {
 
 fn is_public_v4(ip: Ipv4Addr) -> bool {
     let [a, b, c, _] = ip.octets();
-    let special = matches!(
-        (a, b, c),
-        // This network, shared address space, protocol assignments, 6to4 relays,
-        // benchmarks, and all from multicast on.
-        (0, ..)
-            | (100, 64..=127, _)
-            | (192, 0, 0)
-            | (192, 88, 99)
-            | (198, 18..=19, _)
-            | (224.., ..)
-    );
+    // This network, shared address space, protocol assignments, 6to4 relays,
+    // benchmarks, and all from multicast on.
+    let special = match (a, b, c) {
+        (0 | 224.., ..) | (100, 64..=127, _) | (198, 18..=19, _) => true,
+        (192, second, third) => matches!((second, third), (0, 0) | (88, 99)),
+        _ => false,
+    };
     !(special || ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_documentation())
 }
 

@@ -72,7 +72,7 @@ fn of_all_addresses_only_the_declared_one_may_stand_in_a_url() {
         ..external("https://kubernetes.default.svc.cluster.local")
     };
     issuers.declare(declared.clone()).expect("it makes sense");
-    assert_eq!(issuers.declared(), [declared.clone()]);
+    assert_eq!(issuers.declared(), std::slice::from_ref(&declared));
 
     let route = issuers.route(&declared.issuer).expect("a route");
     assert!(route.get("https://127.0.0.1:6443/openid/v1/jwks").is_some());
@@ -145,4 +145,17 @@ fn it_is_written_in_one_argument() {
     ] {
         assert_eq!(text.parse::<ExternalIssuer>().expect_err(text), why);
     }
+}
+
+#[tokio::test]
+async fn an_issuer_that_nobody_declared_is_asked_on_the_public_internet_alone() {
+    let client = issuers().public_client().expect("a client");
+
+    let refused = client.get("https://localhost:1/keys").send().await;
+
+    let refused = refused.expect_err("it is loopback");
+    let causes = std::iter::successors(Some(&refused as &dyn std::error::Error), |e| e.source());
+    let causes: Vec<String> = causes.map(ToString::to_string).collect();
+    let why = "which is not on the public internet";
+    assert!(causes.iter().any(|cause| cause.contains(why)), "{causes:?}");
 }
