@@ -34,9 +34,9 @@ struct Cli {
 enum Command {
     Up(up::Options),
     Cloud(cloud::Options),
-    Trust(trust_command::Options),
     Doctor(doctor_command::Options),
     Explain(explain::Options),
+    Trust(trust_command::Options),
     /// Run the workload for a program that calls the backend's API.
     #[command(hide = true)]
     Api,
@@ -86,9 +86,9 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Up(options) => run_to_end("cargo up", up::run(options)),
         Command::Cloud(options) => run_to_end("cargo cloud", cloud::run(options)),
-        Command::Trust(options) => trust_command::run(options),
         Command::Doctor(options) => run_to_end("cargo doctor", doctor_command::run(options)),
         Command::Explain(options) => run_to_end("cargo explain", async { explain::run(&options) }),
+        Command::Trust(options) => trust_command::run(options),
         Command::Api => run_to_end("e2e api", api::run()),
         Command::Pod { program, arguments } => {
             let vars = Vars::from_process();
