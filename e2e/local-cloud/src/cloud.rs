@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
@@ -196,8 +195,7 @@ async fn start(
     planes.insert(names::LOGIN_HOST.to_owned(), Arc::clone(&entra).router());
     planes.insert(
         names::ISSUER_HOST.to_owned(),
-        issuer::router(cluster_keys.clone(), clock.clone())
-            .layer(from_fn_with_state(gate.faults().clone(), issuer::troubled)),
+        issuer::router(&cluster_keys, &clock, gate.faults()),
     );
 
     let mut endpoints = Endpoints::new(proxy.address);
@@ -233,15 +231,14 @@ async fn start(
     state
         .project(&model, &cluster, &endpoints)
         .map_err(StartError::setup("the state directory"))?;
-    let faults = gate.faults().clone();
     let planes = Arc::new(Planes {
+        faults: gate.faults().clone(),
         gate,
         entra: Arc::clone(&entra),
         clock,
         audit,
         holds,
         cluster,
-        faults,
         cluster_keys,
         entra_keys,
         vaults: resources.vaults,
@@ -261,8 +258,8 @@ async fn start(
     })
 }
 
-/// The cluster's keys, and Entra's. Making one takes a tenth of a second; the two
-/// are made side by side.
+/// The cluster's keys, and Entra's. Making one takes a tenth of a second; they are
+/// made side by side.
 async fn signing_keys() -> Result<(KeyRing, KeyRing), StartError> {
     let make = || tokio::task::spawn_blocking(SigningKey::generate);
     let (cluster, next, entra) = tokio::join!(make(), make(), make());

@@ -350,6 +350,7 @@ impl Gate {
             .expect("no one panics while holding the grants");
         let is_app_role = |role: &str| self.shared.roles.system(role) == Some(RoleSystem::Graph);
         let own = grants
+            .as_of(self.shared.faults.roles_seen_as_of(identity))
             .iter()
             .filter(|grant| grant.identity == identity && is_app_role(&grant.role));
         own.map(|grant| grant.role.clone()).collect()
