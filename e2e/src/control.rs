@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use local_cloud::audit::Record;
 use local_cloud::control::GrantBody;
 use local_cloud::faults::{Active, Switch};
@@ -15,7 +16,19 @@ use local_cloud::{Endpoints, RunningPod, TokenRequest};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
+mod forge;
 mod trust;
+
+/// What the API server says to a pod that it does not create: its `Status`, with
+/// the code and the text that `kubectl` shows.
+#[derive(Debug, thiserror::Error)]
+#[error("Error from server{}: {}", reason(.0), .0.message.as_deref().unwrap_or_default())]
+pub struct Refused(pub Status);
+
+fn reason(status: &Status) -> String {
+    let reason = status.reason.as_ref();
+    reason.map_or_else(String::new, |reason| format!(" ({reason})"))
+}
 
 /// Speaks to one running cloud.
 #[derive(Clone)]
@@ -224,12 +237,37 @@ impl Control {
         Ok(token.to_owned())
     }
 
-    /// Creates a pod in the cluster: admission and projected tokens.
-    pub async fn create_pod(&self, pod: &Pod) -> Result<RunningPod> {
-        let response = self
-            .send(self.request(Method::POST, "cluster/pods").json(pod))
+    /// Removes a service account from the cluster.
+    pub async fn remove_account(&self, namespace: &str, name: &str) -> Result<()> {
+        let path = format!("cluster/service-accounts/{namespace}/{name}");
+        self.send(self.request(Method::DELETE, &path)).await?;
+        Ok(())
+    }
+
+    /// Lets the API server sign tokens for volumes, or not.
+    pub async fn answer_token_requests(&self, answered: bool) -> Result<()> {
+        let request = self.request(Method::PUT, "cluster/token-requests");
+        self.send(request.json(&json!({ "answered": answered })))
             .await?;
-        Ok(response.json().await?)
+        Ok(())
+    }
+
+    /// Creates a pod in the cluster: admission and projected tokens. A refusal is
+    /// a [`Refused`].
+    pub async fn create_pod(&self, pod: &Pod) -> Result<RunningPod> {
+        let request = self.request(Method::POST, "cluster/pods").json(pod);
+        let response = request
+            .send()
+            .await
+            .context("the local cloud's control API does not answer")?;
+        if response.status().is_success() {
+            return Ok(response.json().await?);
+        }
+        let body = response.text().await?;
+        match serde_json::from_str(&body) {
+            Ok(status) => Err(Refused(status).into()),
+            Err(_) => bail!("the control API answered to a pod: {body}"),
+        }
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {

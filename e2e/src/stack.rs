@@ -9,12 +9,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use local_cloud::Endpoints;
+use local_cloud::{Endpoints, WebhookVersion};
 use platform::access::AccessReport;
 use tempfile::TempDir;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
+use crate::back_off::BackOff;
 use crate::control::Control;
+use crate::kubelet::{self, Happening};
+use crate::lifecycle::Lifecycle;
 use crate::manifests::Manifests;
 use crate::pod::{self, Surroundings};
 use crate::process::{Process, Program};
@@ -45,6 +49,12 @@ pub struct Options {
     pub everywhere: BTreeMap<String, String>,
     /// How many pods a Deployment has; one by default, whatever its manifest says.
     pub replicas: BTreeMap<String, usize>,
+    /// The Deployments that are started; all of the workload by default.
+    pub only: Option<Vec<String>>,
+    /// Whose layout the workload-identity webhook has.
+    pub webhook: WebhookVersion,
+    /// How long the kubelet waits before it starts a pod again.
+    pub back_off: BackOff,
 }
 
 impl Default for Options {
@@ -56,6 +66,9 @@ impl Default for Options {
             overrides: BTreeMap::new(),
             everywhere: BTreeMap::new(),
             replicas: BTreeMap::new(),
+            only: None,
+            webhook: WebhookVersion::default(),
+            back_off: BackOff::default(),
         }
     }
 }
@@ -90,6 +103,30 @@ impl Options {
     pub fn replicas(mut self, deployment: &str, count: usize) -> Self {
         self.replicas.insert(deployment.to_owned(), count);
         self
+    }
+
+    /// Starts these Deployments only.
+    #[must_use]
+    pub fn only(mut self, deployments: &[&str]) -> Self {
+        self.only = Some(deployments.iter().map(|&name| name.to_owned()).collect());
+        self
+    }
+
+    /// Lets the kubelet wait this long before it starts a pod again for the second
+    /// time, and then ever longer.
+    #[must_use]
+    pub fn back_off(mut self, first: Duration) -> Self {
+        self.back_off = BackOff::new(first, Duration::from_mins(5));
+        self
+    }
+
+    /// The Deployments that are started, in this order.
+    fn deployments(&self) -> Vec<&'static str> {
+        let is_started = |name: &&str| {
+            let only = self.only.as_ref();
+            only.is_none_or(|only| only.iter().any(|own| own == name))
+        };
+        START_ORDER.into_iter().filter(is_started).collect()
     }
 
     /// The names of a Deployment's pods. One that is alone has its name.
@@ -131,7 +168,10 @@ pub struct Stack {
     pods: BTreeMap<String, Arc<RunningPod>>,
     /// In front of Deployments that have several pods, by name.
     services: BTreeMap<String, Service>,
-    supervisors: JoinSet<()>,
+    /// One task for each pod.
+    kubelet: JoinSet<()>,
+    told: UnboundedSender<Happening>,
+    happenings: UnboundedReceiver<Happening>,
     cloud: Process,
     control: Control,
     endpoints: Endpoints,
@@ -144,11 +184,8 @@ pub struct Stack {
 impl Stack {
     /// Starts the cloud and all pods, and waits until every pod is ready.
     pub async fn start(options: Options, tell: impl Fn(Event)) -> Result<Self> {
-        let mut stack = Self::start_cloud(options, &tell).await?;
-        for deployment in START_ORDER {
-            stack.start_deployment(deployment, &tell).await?;
-        }
-        for deployment in START_ORDER {
+        let stack = Self::begin(options, &tell).await?;
+        for deployment in stack.options.deployments() {
             for pod in stack.options.pods(deployment) {
                 let running = stack.pod(&pod)?;
                 let took = running.until_ready(&stack.client).await?;
@@ -157,6 +194,16 @@ impl Stack {
         }
         for service in stack.services.values() {
             service.until_all_ready().await;
+        }
+        Ok(stack)
+    }
+
+    /// Starts the cloud and all pods, and waits until every pod has opened its
+    /// ports: for a pod that is not expected to become ready.
+    pub async fn begin(options: Options, tell: impl Fn(Event)) -> Result<Self> {
+        let mut stack = Self::start_cloud(options, &tell).await?;
+        for deployment in stack.options.deployments() {
+            stack.start_deployment(deployment, &tell).await?;
         }
         Ok(stack)
     }
@@ -178,6 +225,7 @@ impl Stack {
                 "--log=info".to_owned(),
                 format!("--model={}", model.display()),
                 format!("--state={}", state.display()),
+                format!("--webhook={}", options.webhook),
             ],
             environment,
         };
@@ -190,10 +238,13 @@ impl Stack {
         tell(Event::CloudReady {
             took: began.elapsed(),
         });
+        let (told, happenings) = unbounded_channel();
         Ok(Self {
             pods: BTreeMap::new(),
             services: BTreeMap::new(),
-            supervisors: JoinSet::new(),
+            kubelet: JoinSet::new(),
+            told,
+            happenings,
             cloud,
             control,
             endpoints,
@@ -233,10 +284,10 @@ impl Stack {
         for pod in &pods {
             endpoints.push(Endpoint {
                 address: self.address(pod)?,
-                readiness: self.pod(pod)?.management_url("readyz"),
+                condition: self.pod(pod)?.condition(),
             });
         }
-        let service = Service::start(service_port, endpoints, self.client.clone()).await?;
+        let service = Service::start(service_port, endpoints).await?;
         self.services.insert(name.to_owned(), service);
         Ok(())
     }
@@ -276,9 +327,16 @@ impl Stack {
             overrides,
             volumes: self.directory.path().join("volumes").join(name),
         };
+        let lifecycle = Lifecycle::of(&admitted.pod, self.options.back_off)
+            .with_context(|| format!("the pod `{name}` cannot be run"))?;
         let program = pod::program(name, &admitted, &self.manifests, &surroundings)?;
-        let running = RunningPod::launch(program, self.logs()).await?;
-        self.pods.insert(name.to_owned(), Arc::new(running));
+        let running = Arc::new(RunningPod::launch(program, lifecycle, self.logs()).await?);
+        self.kubelet.spawn(kubelet::look_after(
+            Arc::clone(&running),
+            self.client.clone(),
+            self.told.clone(),
+        ));
+        self.pods.insert(name.to_owned(), running);
         Ok(())
     }
 
@@ -312,20 +370,38 @@ impl Stack {
 
     /// Asks a pod to end, as the kubelet does with SIGTERM, and says how it ended.
     pub async fn end_pod(&self, name: &str) -> Result<ExitStatus> {
-        self.pod(name)?.stop(Duration::from_secs(40)).await
+        self.pod(name)?.stop().await
     }
 
     /// Starts a pod that has ended again, on the same ports, and waits until it is ready.
     pub async fn restart_pod(&self, name: &str) -> Result<()> {
-        self.pod(name)?.restart().await?;
+        self.start_again(name, &[]).await?;
         self.wait_until_ready(name).await
     }
 
-    /// From now on a pod that ends is started again, on the same ports: what the
-    /// kubelet does under `restartPolicy: Always`, without its back-off.
-    pub fn supervise(&mut self) {
+    /// Starts a pod that has ended again, on the same ports, this once with these
+    /// variables on top. Whether it becomes ready is for the caller to see.
+    pub async fn start_again(&self, name: &str, with: &[(&str, &str)]) -> Result<()> {
+        self.pod(name)?.restart(with).await
+    }
+
+    /// From now on a pod that ends by itself is started again, on the same ports:
+    /// what the kubelet does under `restartPolicy: Always`.
+    pub fn supervise(&self) {
         for pod in self.pods.values() {
-            self.supervisors.spawn(Arc::clone(pod).supervise());
+            pod.supervise();
+        }
+    }
+
+    /// Waits for the next thing that the kubelet does; an error when the local
+    /// cloud has ended, which it should not.
+    pub async fn next_happening(&mut self) -> Result<Happening> {
+        loop {
+            self.cloud.check_running()?;
+            let look = Duration::from_millis(200);
+            if let Ok(Some(happening)) = tokio::time::timeout(look, self.happenings.recv()).await {
+                return Ok(happening);
+            }
         }
     }
 
@@ -349,11 +425,11 @@ impl Stack {
 
     /// Ends everything in order: worker, backend, frontend, cloud.
     pub async fn stop(mut self, tell: impl Fn(&str)) -> Result<()> {
-        self.supervisors.shutdown().await;
+        self.kubelet.shutdown().await;
         for deployment in STOP_ORDER {
             for name in self.options.pods(deployment) {
                 if let Some(pod) = self.pods.remove(&name) {
-                    let _ended = pod.stop(Duration::from_secs(30)).await?;
+                    let _ended = pod.stop().await?;
                     tell(&name);
                 }
             }
@@ -361,21 +437,6 @@ impl Stack {
         self.cloud.stop(Duration::from_secs(5)).await?;
         tell("cloud");
         Ok(())
-    }
-
-    /// Waits until one of the processes ends by itself, which none should.
-    pub async fn any_ended(&mut self) -> anyhow::Error {
-        loop {
-            for pod in self.pods.values() {
-                if let Err(ended) = pod.check_running().await {
-                    return ended;
-                }
-            }
-            if let Err(ended) = self.cloud.check_running() {
-                return ended;
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
     }
 
     /// The control API of the cloud.

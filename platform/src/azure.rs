@@ -109,6 +109,13 @@ impl Clients {
             .blob_container_client(&self.0.estate.storage.attachments)
     }
 
+    /// Asks for a blob that is not there: who is told so may read the container.
+    // Identity frontend or worker, Storage Blob Data Contributor on container attachments.
+    pub async fn reach_attachments(&self) -> Result<(), AzureFailure> {
+        let blob = self.attachments().blob_client("readiness");
+        blob.exists().await.map(drop).map_err(AzureFailure::blob)
+    }
+
     /// The Service Bus namespace.
     pub fn bus(&self) -> &ServiceBusClient {
         &self.0.bus

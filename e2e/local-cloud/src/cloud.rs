@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
@@ -15,7 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::audit::Audit;
 use crate::blob::Blob;
 use crate::clock::Clock;
-use crate::cluster::{Cluster, issuer};
+use crate::cluster::{Cluster, WebhookVersion, issuer};
 use crate::control::{self, Control};
 use crate::cosmos::Cosmos;
 use crate::entra::{Entra, ExternalIssuer, Issuers};
@@ -26,7 +27,7 @@ use crate::graph::Graph;
 use crate::holds::Holds;
 use crate::key_vault::KeyVault;
 use crate::keys::{KeyRing, SigningKey};
-use crate::model::{Model, ModelError, Resource};
+use crate::model::{self, Model, ModelError, Resource};
 use crate::names;
 use crate::proxy::{self, Proxy};
 use crate::roles::Roles;
@@ -107,6 +108,7 @@ pub struct LocalCloud {
     endpoints: Endpoints,
     state: StateDirectory,
     entra: Arc<Entra>,
+    gate: Gate,
     _proxy: Proxy,
     _serving: Vec<AbortOnDropHandle<()>>,
 }
@@ -114,18 +116,28 @@ pub struct LocalCloud {
 impl LocalCloud {
     /// Starts a cloud on the access model in a file. With a state directory it
     /// leaves there what clients need; without one it makes a temporary one.
-    pub async fn start(model: &Path, state: Option<PathBuf>) -> Result<Self, StartError> {
+    pub async fn start(path: &Path, state: Option<PathBuf>) -> Result<Self, StartError> {
+        Self::start_with(path, state, WebhookVersion::default()).await
+    }
+
+    /// The same, with another layout of the workload-identity webhook.
+    pub async fn start_with(
+        path: &Path,
+        state: Option<PathBuf>,
+        webhook: WebhookVersion,
+    ) -> Result<Self, StartError> {
         let roles = Roles::built_in();
-        let file = model.display().to_string();
-        let text = std::fs::read_to_string(model).map_err(|source| StartError::ModelFile {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|source| StartError::ModelFile {
             file: file.clone(),
             source,
         })?;
         let model =
             Model::parse(&text, &roles).map_err(|source| StartError::Model { file, source })?;
+        let model = model.in_file(model::file_name(path));
         let state =
             StateDirectory::create(state).map_err(StartError::setup("the state directory"))?;
-        start(model, roles, state).await
+        start(model, roles, state, webhook).await
     }
 
     /// Where everything is.
@@ -141,6 +153,18 @@ impl LocalCloud {
             .map_err(StartError::setup("an external issuer"))
     }
 
+    /// The login host's plane without a network before it, for benchmarks.
+    #[doc(hidden)]
+    pub fn token_endpoint(&self) -> Router {
+        Arc::clone(&self.entra).router()
+    }
+
+    /// The gate of all resources, for benchmarks.
+    #[doc(hidden)]
+    pub fn gate(&self) -> Gate {
+        self.gate.clone()
+    }
+
     /// The directory with what clients need.
     pub fn state_directory(&self) -> &Path {
         self.state.path()
@@ -151,6 +175,7 @@ async fn start(
     model: Model,
     roles: Roles,
     state: StateDirectory,
+    webhook: WebhookVersion,
 ) -> Result<LocalCloud, StartError> {
     let clock = Clock::system();
     let audit = Audit::new(clock.clone());
@@ -195,7 +220,8 @@ async fn start(
     planes.insert(names::LOGIN_HOST.to_owned(), Arc::clone(&entra).router());
     planes.insert(
         names::ISSUER_HOST.to_owned(),
-        issuer::router(&cluster_keys, &clock, gate.faults()),
+        issuer::router(cluster_keys.clone(), clock.clone())
+            .layer(from_fn_with_state(gate.faults().clone(), issuer::troubled)),
     );
 
     let mut endpoints = Endpoints::new(proxy.address);
@@ -226,19 +252,21 @@ async fn start(
         state.path().join("pods"),
         cluster_keys.clone(),
         clock.clone(),
+        webhook,
         endpoints.proxy_environment(&state.ca_file()),
     );
     state
         .project(&model, &cluster, &endpoints)
         .map_err(StartError::setup("the state directory"))?;
+    let faults = gate.faults().clone();
     let planes = Arc::new(Planes {
-        faults: gate.faults().clone(),
-        gate,
+        gate: gate.clone(),
         entra: Arc::clone(&entra),
         clock,
         audit,
         holds,
         cluster,
+        faults,
         cluster_keys,
         entra_keys,
         vaults: resources.vaults,
@@ -253,13 +281,14 @@ async fn start(
         endpoints,
         state,
         entra,
+        gate,
         _proxy: proxy,
         _serving: serving,
     })
 }
 
-/// The cluster's keys, and Entra's. Making one takes a tenth of a second; they are
-/// made side by side.
+/// The cluster's keys, and Entra's. Making one takes a tenth of a second; the two
+/// are made side by side.
 async fn signing_keys() -> Result<(KeyRing, KeyRing), StartError> {
     let make = || tokio::task::spawn_blocking(SigningKey::generate);
     let (cluster, next, entra) = tokio::join!(make(), make(), make());

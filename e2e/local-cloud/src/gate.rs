@@ -18,15 +18,18 @@ use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::faults::{Faults, History};
 use crate::holds::Holds;
-use crate::jwt::{JwtError, Unverified};
 use crate::keys::KeyRing;
 use crate::model::{Grant, Model, Scope};
 use crate::names;
 use crate::roles::{Permission, RoleSystem, Roles};
 
+mod explained;
+mod signatures;
 #[cfg(test)]
 mod tests;
 mod token;
+
+use signatures::Signatures;
 
 pub use token::{Audience, TokenRefusal};
 
@@ -123,7 +126,10 @@ pub struct Gate {
 }
 
 struct Shared {
-    entra_keys: KeyRing,
+    signatures: Signatures,
+    /// This tenant, and the issuer of its tokens.
+    tenant: String,
+    issuer: String,
     clock: Clock,
     audit: Audit,
     holds: Holds,
@@ -151,7 +157,9 @@ impl Gate {
         let directory = Directory::from_model(&model, clock.clone(), holds.clone(), faults.clone());
         Self {
             shared: Arc::new(Shared {
-                entra_keys,
+                signatures: Signatures::of(entra_keys),
+                tenant: names::tenant_id().to_string(),
+                issuer: names::token_issuer(names::tenant_id()),
                 clock,
                 audit,
                 holds,
@@ -195,27 +203,28 @@ impl Gate {
                 decision: Decision::Denied,
                 code: Some(refusal.code().to_owned()),
                 why: refusal.to_string(),
+                explanation: Some(Box::new(self.explain_token(refusal, token, audience))),
             });
         }
         checked
     }
 
     fn check_token(&self, token: &str, audience: &Audience) -> Result<Caller, TokenRefusal> {
-        let token = Unverified::read(token).map_err(|error| match error {
-            JwtError::Malformed(why) => TokenRefusal::Malformed(why),
-            JwtError::Algorithm(algorithm) => TokenRefusal::Algorithm(algorithm),
-        })?;
-        let key = self
+        let claims = self
             .shared
-            .entra_keys
-            .find(token.kid(), self.shared.clock.now())
-            .ok_or(TokenRefusal::UnknownKey)?;
-        let claims = token.verify(&key).ok_or(TokenRefusal::Signature)?;
-
+            .signatures
+            .check(token, self.shared.clock.now())?;
         let issuer = claims.text("iss").unwrap_or_default();
-        if issuer != names::token_issuer(names::tenant_id()) {
+        if issuer != self.shared.issuer {
             return Err(TokenRefusal::Issuer {
                 found: issuer.to_owned(),
+            });
+        }
+        // The tenant says twice who it is, and has to say the same.
+        let tenant = claims.text("tid").unwrap_or_default();
+        if tenant != self.shared.tenant {
+            return Err(TokenRefusal::Issuer {
+                found: format!("https://sts.windows.net/{tenant}/"),
             });
         }
         let found = claims.audience().unwrap_or_default();
@@ -234,7 +243,14 @@ impl Gate {
         let starts = claims
             .seconds("nbf")
             .ok_or(TokenRefusal::Malformed("nbf is missing"))?;
-        if now < starts {
+        let issued = if claims.has("iat") {
+            claims
+                .seconds("iat")
+                .ok_or(TokenRefusal::Malformed("iat is no time"))?
+        } else {
+            starts
+        };
+        if now < starts || now < issued {
             return Err(TokenRefusal::NotYetValid);
         }
         let object_id: Uuid = claims
@@ -406,7 +422,9 @@ impl Gate {
         decision: Decision,
         why: String,
     ) {
-        let code = (decision == Decision::Denied).then(|| "NoRoleAssignment".to_owned());
+        let denied = decision == Decision::Denied;
+        let code = denied.then(|| "NoRoleAssignment".to_owned());
+        let explanation = denied.then(|| Box::new(self.explain_role(caller, operation)));
         self.shared.audit.record(Entry {
             by: caller.by.to_owned(),
             operation: name.to_owned(),
@@ -417,6 +435,7 @@ impl Gate {
             decision,
             code,
             why,
+            explanation,
         });
     }
 }

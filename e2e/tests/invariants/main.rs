@@ -4,7 +4,10 @@
 #![cfg(test)]
 
 mod access_paths;
+mod documents;
+mod explain_command;
 mod metrics_table;
+mod partitions;
 
 use std::collections::{BTreeMap, BTreeSet};
 

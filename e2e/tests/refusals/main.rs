@@ -15,6 +15,7 @@ mod cloud;
 mod cloud_process;
 mod cosmos;
 mod expiry;
+mod explained;
 mod forge;
 mod graph;
 mod key_vault;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use local_cloud::EXCHANGE_AUDIENCE;
 use local_cloud::keys::KeyState;
 
-use crate::amqp::Bus;
 use crate::cloud::{
     COSMOS, Cloud, KEY_VAULT, SERVICE_BUS, STORAGE, TokenCall, service_account_token,
 };
@@ -66,7 +65,7 @@ async fn tokens_of_a_key_that_entra_withdrew_are_refused_everywhere_and_new_ones
     blob::assert_unauthorized(&answer, blob::BAD_SIGNATURE);
     let answer = cosmos::ask(&cloud, &documents).await;
     cosmos::assert_unauthorized(&answer, "5200");
-    let mut connection = Bus::connect(&cloud).await;
+    let mut connection = cloud.bus().await;
     let answer = connection.put_token("jwt", &bus, service_bus::QUEUE).await;
     service_bus::assert_refusal(&answer, service_bus::BAD_SIGNATURE);
 

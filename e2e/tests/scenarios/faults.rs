@@ -27,7 +27,7 @@ struct Scene {
 
 impl Scene {
     async fn of(pod: &'static str) -> Self {
-        let mut stack = start(Options::default()).await;
+        let stack = start(Options::default()).await;
         stack.supervise();
         Self { stack, pod }
     }

@@ -56,7 +56,7 @@ async fn the_backend_takes_the_clusters_new_keys_up_as_they_come() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn entras_new_key_signs_beside_the_old_one_and_everything_goes_on() {
-    let mut stack = start(Options::default()).await;
+    let stack = start(Options::default()).await;
     stack.supervise();
     let person = Person::at(&stack);
     person.add("Before").await;

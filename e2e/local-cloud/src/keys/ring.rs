@@ -110,10 +110,10 @@ impl KeyRing {
     }
 
     /// The published key of this id.
-    pub fn find(&self, kid: &str, now: OffsetDateTime) -> Option<Jwk> {
+    pub fn find(&self, kid: &str, now: OffsetDateTime) -> Option<Arc<Jwk>> {
         let keys = self.read();
         let found = keys.at(now).find(|(key, _, _)| key.kid() == kid);
-        found.map(|(key, _, _)| key.jwk())
+        found.map(|(key, _, _)| Arc::clone(&key.jwk))
     }
 
     /// What is published, and what for.
