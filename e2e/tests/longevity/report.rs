@@ -73,14 +73,11 @@ impl fmt::Display for Report {
             "hour", "requests", "failures", "streams", "exchanges", "rotations"
         )?;
         for row in &self.rows {
+            let minutes = row.until.as_secs() / 60;
+            let until = format!("{}:{:02}", minutes / 60, minutes % 60);
             writeln!(
                 f,
-                "{:>6} {:>9} {:>9} {:>9} {:>10} {:>9}  {:?}",
-                format!(
-                    "{}:{:02}",
-                    row.until.as_secs() / 3600,
-                    row.until.as_secs() / 60 % 60
-                ),
+                "{until:>6} {:>9} {:>9} {:>9} {:>10} {:>9}  {:?}",
                 row.requests,
                 row.failures,
                 row.reconnects,
