@@ -243,14 +243,14 @@ impl Gate {
         let starts = claims
             .seconds("nbf")
             .ok_or(TokenRefusal::Malformed("nbf is missing"))?;
-        let issued = if claims.has("iat") {
+        let made = if claims.has("iat") {
             claims
                 .seconds("iat")
                 .ok_or(TokenRefusal::Malformed("iat is no time"))?
         } else {
             starts
         };
-        if now < starts || now < issued {
+        if now < starts || now < made {
             return Err(TokenRefusal::NotYetValid);
         }
         let object_id: Uuid = claims
