@@ -276,6 +276,24 @@ fn lines_of_a_log_are_each_explained_and_none_twice() {
 }
 
 #[test]
+fn a_line_of_the_clouds_log_is_read_through_its_colours() {
+    let line = "2026-11-28T12:00:00Z \u{1b}[32m INFO\u{1b}[0m local_cloud::audit: audit \u{1b}[3mby\u{1b}[0m\u{1b}[2m=\u{1b}[0m\"key vault\" \
+                \u{1b}[3moperation\u{1b}[0m=\"GetSecret\" identity=\"worker\" scope=\"vault/secrets/session-key\" decision=Denied \
+                code=\"NoRoleAssignment\" why=\"no role\" explanation=\"No role of `worker` grants \
+                Microsoft.KeyVault/vaults/secrets/getSecret/action at vault/secrets/session-key or above.\"";
+
+    let explanation = refusal(line);
+
+    assert_eq!(explanation.code, "ForbiddenByRbac");
+    assert!(
+        explanation.fixes[0]
+            .what
+            .contains("\"identity\": \"worker\""),
+        "{explanation}"
+    );
+}
+
+#[test]
 fn an_explanation_in_a_record_is_shown_as_it_was_made() {
     let made = refusal("AADSTS700222");
     let record = json!({ "sequence": 1, "explanation": made });
@@ -508,7 +526,7 @@ fn a_fix_in_a_manifest_gets_its_place_from_who_knows_it() {
 #[test]
 fn what_comes_from_outside_is_cut_and_made_visible() {
     let subject = format!(
-        "system:serviceaccount:todolist:\u{1b}[31m{}",
+        "system:serviceaccount:todolist:\u{7}\u{202e}{}",
         "x".repeat(900)
     );
     let explanation = refusal(&format!(
@@ -517,7 +535,7 @@ fn what_comes_from_outside_is_cut_and_made_visible() {
 
     let text = explanation.to_string();
 
-    assert!(!text.contains('\u{1b}'), "{text}");
+    assert!(!text.contains(['\u{7}', '\u{202e}']), "{text}");
     assert!(
         text.lines().all(|line| line.chars().count() < 800),
         "{text}"
