@@ -62,7 +62,8 @@ fn access_token(identity: &str, audience: &str) -> String {
 
 fn text_of(findings: &[Finding]) -> String {
     let lines = findings.iter().flat_map(Finding::lines);
-    lines.map(|line| format!("{line}\n")).collect()
+    let lines: Vec<String> = lines.map(|line| line.to_string()).collect();
+    lines.join("\n")
 }
 
 #[track_caller]
@@ -422,11 +423,8 @@ fn no_signature_leaves_in_whatever_form_it_came() {
     let access = access_token("frontend", "https://vault.azure.net");
     let nested =
         token(&json!({ "iss": "x", "sub": "y", "aud": "z", "act": good, "list": [access] }));
-    let broken: String = good
-        .as_bytes()
-        .chunks(64)
-        .map(|line| format!("{}\n", String::from_utf8_lossy(line)))
-        .collect();
+    let pieces = good.as_bytes().chunks(64).map(String::from_utf8_lossy);
+    let broken = pieces.collect::<Vec<_>>().join("\n");
     let log =
         json!({ "level": "WARN", "error": format!("AADSTS700213: subject 'x', sent {good}") });
     let record = json!({
