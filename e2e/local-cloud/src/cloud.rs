@@ -102,7 +102,6 @@ impl Planes {
 pub struct LocalCloud {
     endpoints: Endpoints,
     state: StateDirectory,
-    entra: Arc<Entra>,
     _proxy: Proxy,
     _serving: Vec<AbortOnDropHandle<()>>,
 }
@@ -111,6 +110,17 @@ impl LocalCloud {
     /// Starts a cloud on the access model in a file. With a state directory it
     /// leaves there what clients need; without one it makes a temporary one.
     pub async fn start(model: &Path, state: Option<PathBuf>) -> Result<Self, StartError> {
+        Self::start_with_issuers(model, state, Vec::new()).await
+    }
+
+    /// Starts a cloud whose Entra ID may ask these external issuers for their
+    /// keys. Who is trusted is not changed by it: that is what federated
+    /// credentials say.
+    pub async fn start_with_issuers(
+        model: &Path,
+        state: Option<PathBuf>,
+        issuers: Vec<ExternalIssuer>,
+    ) -> Result<Self, StartError> {
         let roles = Roles::built_in();
         let file = model.display().to_string();
         let text = std::fs::read_to_string(model).map_err(|source| StartError::ModelFile {
@@ -121,20 +131,12 @@ impl LocalCloud {
             Model::parse(&text, &roles).map_err(|source| StartError::Model { file, source })?;
         let state =
             StateDirectory::create(state).map_err(StartError::setup("the state directory"))?;
-        start(model, roles, state).await
+        start(model, roles, state, issuers).await
     }
 
     /// Where everything is.
     pub fn endpoints(&self) -> &Endpoints {
         &self.endpoints
-    }
-
-    /// Lets Entra ID ask an external issuer for its keys. Who is trusted is not
-    /// changed by it: that is what federated credentials say.
-    pub fn declare_issuer(&self, external: ExternalIssuer) -> Result<(), StartError> {
-        self.entra
-            .declare_issuer(external)
-            .map_err(StartError::setup("an external issuer"))
     }
 
     /// The directory with what clients need.
@@ -147,6 +149,7 @@ async fn start(
     model: Model,
     roles: Roles,
     state: StateDirectory,
+    external: Vec<ExternalIssuer>,
 ) -> Result<LocalCloud, StartError> {
     let clock = Clock::system();
     let audit = Audit::new(clock.clone());
@@ -175,7 +178,7 @@ async fn start(
         audit.clone(),
         holds.clone(),
     );
-    let issuers = Issuers::new(client, played);
+    let issuers = issuers(client, played, external)?;
     let entra = Entra::new(
         &model,
         gate.clone(),
@@ -229,7 +232,7 @@ async fn start(
         .map_err(StartError::setup("the state directory"))?;
     let planes = Arc::new(Planes {
         gate,
-        entra: Arc::clone(&entra),
+        entra,
         clock,
         audit,
         holds,
@@ -245,7 +248,6 @@ async fn start(
     Ok(LocalCloud {
         endpoints,
         state,
-        entra,
         _proxy: proxy,
         _serving: serving,
     })
@@ -262,6 +264,21 @@ async fn signing_keys() -> Result<(KeyRing, KeyRing), StartError> {
         cluster.map_err(StartError::setup("the cluster's signing key"))?,
         entra.map_err(StartError::setup("Entra's signing key"))?,
     ))
+}
+
+/// The issuers that Entra ID may ask.
+fn issuers(
+    client: reqwest::Client,
+    played: Vec<String>,
+    external: Vec<ExternalIssuer>,
+) -> Result<Issuers, StartError> {
+    let issuers = Issuers::new(client, played);
+    for one in external {
+        issuers
+            .declare(one)
+            .map_err(StartError::setup("an external issuer"))?;
+    }
+    Ok(issuers)
 }
 
 /// The planes of the model's resources.
