@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anstream::println;
 use anyhow::Result;
-use local_cloud::{ExternalIssuer, LocalCloud};
+use local_cloud::{ExternalIssuer, LocalCloud, WebhookVersion};
 use platform::server::Shutdown;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -31,6 +31,10 @@ pub(crate) struct Options {
     /// Where to leave what clients need; a temporary directory by default.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    /// Whose layout the workload-identity webhook has: v1.5 (v1.5.1 and before) or
+    /// v1.6. They differ in where a pod finds its token.
+    #[arg(long, value_name = "VERSION", default_value_t)]
+    webhook: WebhookVersion,
     /// An external issuer whose keys may be fetched, with the CA of its server and,
     /// where its name does not lead there, its address. It is trusted by the
     /// federated credentials that name it. May be given several times.
@@ -57,7 +61,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
         shutdown
     };
     let (model, state) = (&options.model, options.state);
-    let cloud = LocalCloud::start_with_issuers(model, state, options.issuer).await?;
+    let cloud = LocalCloud::start_with(model, state, options.webhook, options.issuer).await?;
     let endpoints = cloud.endpoints();
     let state = cloud.state_directory().display();
     println!("local cloud, not Azure");

@@ -15,6 +15,8 @@ pub mod control;
 pub mod cosmos;
 mod directory;
 mod entra;
+pub mod explain;
+pub mod faults;
 mod front_door;
 pub mod gate;
 pub mod graph;
@@ -32,7 +34,7 @@ mod tls;
 mod unique_map;
 
 pub use cloud::{LocalCloud, StartError};
-pub use cluster::{RunningPod, TokenRequest};
+pub use cluster::{Denial, RunningPod, TokenRequest, WebhookVersion};
 pub use directory::FederatedCredential;
 pub use entra::{EXCHANGE_AUDIENCE, ExternalIssuer};
 pub use state::Endpoints;

@@ -11,10 +11,15 @@ use crate::records::Records;
 /// How long anything may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Starts the workload for one scenario.
-pub(crate) async fn start(options: Options) -> Stack {
+/// Says which executable plays the workload.
+pub(crate) fn prepare() {
     e2e::use_executable(env!("CARGO_BIN_EXE_e2e"));
     platform::pod::install_crypto_provider();
+}
+
+/// Starts the workload for one scenario.
+pub(crate) async fn start(options: Options) -> Stack {
+    prepare();
     Stack::start(options, |_| {})
         .await
         .expect("the workload starts")

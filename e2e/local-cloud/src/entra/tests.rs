@@ -15,6 +15,7 @@ use crate::names;
 use crate::roles::Roles;
 
 mod external;
+mod flood;
 mod kinds;
 mod rules;
 mod wire;
@@ -56,15 +57,22 @@ impl Tenant {
     }
 
     async fn with_cluster_keys(cluster_keys: KeyRing) -> Self {
+        Self::recording(cluster_keys, Audit::new).await
+    }
+
+    async fn recording(cluster_keys: KeyRing, audit: impl FnOnce(Clock) -> Audit) -> Self {
         let model = Model::parse(
             include_str!("../../../../infra/access.json"),
             &Roles::built_in(),
         )
         .expect("valid");
         let clock = Clock::system();
-        let audit = Audit::new(clock.clone());
-        let (client, issuer) =
-            serve_issuer(crate::cluster::issuer::router(cluster_keys.clone())).await;
+        let audit = audit(clock.clone());
+        let (client, issuer) = serve_issuer(crate::cluster::issuer::router(
+            cluster_keys.clone(),
+            clock.clone(),
+        ))
+        .await;
         let entra = tenant_of(&model, &clock, &audit, client.clone());
         Self {
             entra: Arc::new(entra),
