@@ -21,6 +21,7 @@ mod instant;
 
 pub mod settings;
 
+use std::future;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -39,6 +40,7 @@ use platform::settings::Vars;
 use platform::signing::SigningKeys;
 use platform::telemetry::{self, Inventory};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use api::Api;
@@ -129,12 +131,23 @@ pub async fn run_api(settings: ApiSettings, shutdown: Shutdown) -> anyhow::Resul
     let api = api::router(api, verifier);
     let work = async {
         let check = readiness.check("todo-events");
-        let mut relaying = tokio::spawn(relay.run(check, settings.relay_sweep, shutdown.clone()));
+        let mut relaying = JoinSet::new();
+        relaying.spawn(relay.run(check, settings.relay_sweep, shutdown.clone()));
+        let ended_by_itself = async {
+            let ended = relaying.join_next().await;
+            // With the last request the last way to the relay goes, and so the relay:
+            // that is no failure once the pod has been asked to end.
+            if shutdown.is_requested() {
+                future::pending::<()>().await;
+            }
+            ended
+        };
         tokio::select! {
             () = server::serve(listener, api, &shutdown, pod.drain) => {}
-            ended = &mut relaying => bail!("the relay ended by itself: {ended:?}"),
+            ended = ended_by_itself => bail!("the relay ended by itself: {ended:?}"),
         }
-        if timeout(LAST_EVENTS, relaying).await.is_err() {
+        let relayed = async { while relaying.join_next().await.is_some() {} };
+        if timeout(LAST_EVENTS, relayed).await.is_err() {
             tracing::warn!("events were left to the next sweep");
         }
         clients.bus().close().await;
@@ -168,7 +181,7 @@ pub async fn run_worker(settings: WorkerSettings, shutdown: Shutdown) -> anyhow:
 
     let store = Store::new(clients.clone());
     let readiness = Readiness::new(&shutdown);
-    let _waiting = readiness::of_worker(&readiness, &store);
+    let _waiting = readiness::of_worker(&readiness, &clients, &store);
 
     let work = async {
         let work = Work {

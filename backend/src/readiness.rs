@@ -1,5 +1,6 @@
 //! What the pods of this program wait for before they are ready.
 
+use platform::azure::Clients;
 use platform::caller::CallerVerifier;
 use platform::health::Readiness;
 use platform::readiness::until_ready;
@@ -43,11 +44,12 @@ pub(crate) fn of_api(
     waiting
 }
 
-/// What the worker waits for, besides its receivers: the containers of todos and
-/// of activity.
+/// What the worker waits for, besides its receivers: the containers of todos, of
+/// activity and of attachments.
 // Identity worker, Cosmos DB Built-in Data Contributor on container todos.
 // Identity worker, Cosmos DB Built-in Data Contributor on container activity.
-pub(crate) fn of_worker(readiness: &Readiness, store: &Store) -> JoinSet<()> {
+// Identity worker, Storage Blob Data Contributor on container attachments.
+pub(crate) fn of_worker(readiness: &Readiness, clients: &Clients, store: &Store) -> JoinSet<()> {
     let mut waiting = JoinSet::new();
     let (check, todos) = (readiness.check("cosmos/todos"), store.clone());
     waiting.spawn(until_ready(check, move || {
@@ -58,6 +60,11 @@ pub(crate) fn of_worker(readiness: &Readiness, store: &Store) -> JoinSet<()> {
     waiting.spawn(until_ready(check, move || {
         let store = activity.clone();
         async move { store.open_activity().await }
+    }));
+    let (check, clients) = (readiness.check("attachments"), clients.clone());
+    waiting.spawn(until_ready(check, move || {
+        let clients = clients.clone();
+        async move { clients.reach_attachments().await }
     }));
     waiting
 }

@@ -1,5 +1,6 @@
 //! The client of the local cloud's control API.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,11 +9,14 @@ use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use local_cloud::audit::Record;
 use local_cloud::control::GrantBody;
+use local_cloud::faults::{Active, Switch};
 use local_cloud::holds::{Matcher, State};
+use local_cloud::keys::PublishedKey;
 use local_cloud::{Endpoints, RunningPod, TokenRequest};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
+mod forge;
 mod trust;
 
 /// What the API server says to a pod that it does not create: its `Status`, with
@@ -143,6 +147,72 @@ impl Control {
         let body = json!({ "enabled": enabled });
         self.send(self.request(Method::PUT, &path).json(&body))
             .await?;
+        Ok(())
+    }
+
+    /// The keys that the cluster's issuer publishes.
+    pub async fn cluster_keys(&self) -> Result<Vec<PublishedKey>> {
+        self.keys(Method::GET, "cluster/keys").await
+    }
+
+    /// Rotates the cluster's signing key as AKS does: the key before is good for
+    /// another 24 hours, one that was retired earlier goes at once.
+    pub async fn rotate_cluster_key(&self) -> Result<Vec<PublishedKey>> {
+        self.keys(Method::POST, "cluster/keys/rotate").await
+    }
+
+    /// The keys that Entra ID publishes.
+    pub async fn entra_keys(&self) -> Result<Vec<PublishedKey>> {
+        self.keys(Method::GET, "entra/keys").await
+    }
+
+    /// Has Entra ID publish the key that will sign next.
+    pub async fn publish_entra_key(&self) -> Result<Vec<PublishedKey>> {
+        self.keys(Method::POST, "entra/keys/publish").await
+    }
+
+    /// Has Entra ID sign with its next key. The one before stays published until
+    /// it is withdrawn.
+    pub async fn rotate_entra_key(&self) -> Result<Vec<PublishedKey>> {
+        self.keys(Method::POST, "entra/keys/rotate").await
+    }
+
+    /// Has Entra ID publish a retired key no longer.
+    pub async fn withdraw_entra_key(&self, kid: &str) -> Result<Vec<PublishedKey>> {
+        self.keys(Method::DELETE, &format!("entra/keys/{kid}"))
+            .await
+    }
+
+    async fn keys(&self, method: Method, path: &str) -> Result<Vec<PublishedKey>> {
+        let listing = self.send(self.request(method, path)).await?;
+        Ok(listing.json().await?)
+    }
+
+    /// Switches a fault of the identity plane on; returns its number.
+    pub async fn switch_on(&self, switch: &Switch) -> Result<u64> {
+        let request = self.request(Method::POST, "faults").json(switch);
+        let body: Value = self.send(request).await?.json().await?;
+        body["number"]
+            .as_u64()
+            .context("the control API numbers the fault")
+    }
+
+    /// The faults that are on.
+    pub async fn faults(&self) -> Result<Vec<Active>> {
+        let faults = self.send(self.request(Method::GET, "faults")).await?;
+        Ok(faults.json().await?)
+    }
+
+    /// The names of all faults, with what each does.
+    pub async fn fault_names(&self) -> Result<BTreeMap<String, String>> {
+        let names = self.request(Method::GET, "faults/names");
+        Ok(self.send(names).await?.json().await?)
+    }
+
+    /// Switches one fault off, or all.
+    pub async fn clear_faults(&self, number: Option<u64>) -> Result<()> {
+        let path = number.map_or("faults".to_owned(), |number| format!("faults/{number}"));
+        self.send(self.request(Method::DELETE, &path)).await?;
         Ok(())
     }
 

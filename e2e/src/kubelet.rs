@@ -138,7 +138,7 @@ impl Care {
 
     async fn start_after(&self, wait: Duration) -> Result<()> {
         tokio::time::sleep(wait).await;
-        self.pod.restart().await?;
+        self.pod.restart(&[]).await?;
         self.tell(Happening::Restarted {
             pod: self.pod.name().to_owned(),
         });

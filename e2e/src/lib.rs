@@ -10,7 +10,9 @@ use platform::settings::Vars;
 pub mod back_off;
 pub mod control;
 pub mod expected;
+pub mod faked_clock;
 pub mod kubelet;
+pub mod kustomization;
 mod lifecycle;
 pub mod manifests;
 pub mod pod;
@@ -19,6 +21,7 @@ pub mod process;
 mod running_pod;
 mod service;
 pub mod stack;
+pub mod trust;
 
 static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
 

@@ -219,19 +219,21 @@ impl RunningPod {
         Ok(())
     }
 
-    /// Starts a process in place of one that has ended.
-    pub(crate) async fn restart(&self) -> Result<()> {
+    /// Starts a process in place of one that has ended, with these variables on top
+    /// of its own.
+    pub(crate) async fn restart(&self, with: &[(&str, &str)]) -> Result<()> {
         let mut current = self.current.lock().await;
         if current.process.check_running().is_ok() {
             bail!("{} has not ended", self.name());
         }
-        self.start_anew(&mut current).await
-    }
-
-    async fn start_anew(&self, current: &mut Current) -> Result<()> {
         let started = Instant::now();
+        let mut program = self.program.clone();
+        let with = with
+            .iter()
+            .map(|&(name, value)| (name.to_owned(), value.to_owned()));
+        program.environment.extend(with);
         *current = Current {
-            process: Process::start(self.program.clone(), &self.logs).await?,
+            process: Process::start(program, &self.logs).await?,
             started,
         };
         self.next_epoch();

@@ -45,6 +45,8 @@ pub struct Options {
     /// Variables that a scenario sets for a Deployment's pods, on top of the
     /// manifest.
     pub overrides: BTreeMap<String, BTreeMap<String, String>>,
+    /// Variables of every process, the cloud's too.
+    pub everywhere: BTreeMap<String, String>,
     /// How many pods a Deployment has; one by default, whatever its manifest says.
     pub replicas: BTreeMap<String, usize>,
     /// The Deployments that are started; all of the workload by default.
@@ -62,6 +64,7 @@ impl Default for Options {
             model: None,
             port: 0,
             overrides: BTreeMap::new(),
+            everywhere: BTreeMap::new(),
             replicas: BTreeMap::new(),
             only: None,
             webhook: WebhookVersion::default(),
@@ -84,6 +87,13 @@ impl Options {
     pub fn with(mut self, deployment: &str, name: &str, value: &str) -> Self {
         let variables = self.overrides.entry(deployment.to_owned()).or_default();
         variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Sets variables of every process, the cloud's too.
+    #[must_use]
+    pub fn everywhere(mut self, variables: BTreeMap<String, String>) -> Self {
+        self.everywhere.extend(variables);
         self
     }
 
@@ -204,6 +214,8 @@ impl Stack {
         let directory = tempfile::Builder::new().prefix("todolist-").tempdir()?;
         let state = directory.path().join("cloud");
         let model = options.model.clone().unwrap_or_else(crate::default_model);
+        let mut environment = options.everywhere.clone();
+        environment.insert("NO_COLOR".to_owned(), "1".to_owned());
         let program = Program {
             name: "cloud".to_owned(),
             executable: crate::executable()?,
@@ -215,7 +227,7 @@ impl Stack {
                 format!("--state={}", state.display()),
                 format!("--webhook={}", options.webhook),
             ],
-            environment: BTreeMap::from([("NO_COLOR".to_owned(), "1".to_owned())]),
+            environment,
         };
         let mut cloud = Process::start(program, &directory.path().join("logs")).await?;
         let endpoints = cloud_endpoints(&mut cloud, &state).await?;
@@ -301,11 +313,18 @@ impl Stack {
                 pod.metadata.namespace.unwrap_or_default()
             ),
         });
-        let overrides = self.options.overrides.get(deployment);
+        let mut overrides = self.options.everywhere.clone();
+        overrides.extend(
+            self.options
+                .overrides
+                .get(deployment)
+                .cloned()
+                .unwrap_or_default(),
+        );
         let surroundings = Surroundings {
             services: self.service_addresses(),
             ports: BTreeMap::from([(8080, port)]),
-            overrides: overrides.cloned().unwrap_or_default(),
+            overrides,
             volumes: self.directory.path().join("volumes").join(name),
         };
         let lifecycle = Lifecycle::of(&admitted.pod, self.options.back_off)
@@ -356,8 +375,14 @@ impl Stack {
 
     /// Starts a pod that has ended again, on the same ports, and waits until it is ready.
     pub async fn restart_pod(&self, name: &str) -> Result<()> {
-        self.pod(name)?.restart().await?;
+        self.start_again(name, &[]).await?;
         self.wait_until_ready(name).await
+    }
+
+    /// Starts a pod that has ended again, on the same ports, this once with these
+    /// variables on top. Whether it becomes ready is for the caller to see.
+    pub async fn start_again(&self, name: &str, with: &[(&str, &str)]) -> Result<()> {
+        self.pod(name)?.restart(with).await
     }
 
     /// From now on a pod that ends by itself is started again, on the same ports:

@@ -1,6 +1,6 @@
 //! What this pod needs before it is ready: each dependency has answered once.
 
-use platform::azure::{AzureFailure, Clients, QueueSender};
+use platform::azure::{Clients, QueueSender};
 use platform::health::Readiness;
 use platform::readiness::until_ready;
 use platform::signing::SigningKeys;
@@ -38,7 +38,8 @@ pub(crate) fn watch(
     }));
     let asked = clients.clone();
     watching.spawn(until_ready(readiness.check("attachments"), move || {
-        attachments_answer(asked.clone())
+        let clients = asked.clone();
+        async move { clients.reach_attachments().await }
     }));
     let asked = jobs.clone();
     watching.spawn(until_ready(readiness.check("attachment-jobs"), move || {
@@ -46,10 +47,4 @@ pub(crate) fn watch(
         async move { jobs.open().await }
     }));
     watching
-}
-
-/// There is no such blob, and this pod may know: the role is there.
-async fn attachments_answer(clients: Clients) -> Result<(), AzureFailure> {
-    let blob = clients.attachments().blob_client("readiness");
-    blob.exists().await.map(drop).map_err(AzureFailure::blob)
 }

@@ -109,6 +109,13 @@ impl Clients {
             .blob_container_client(&self.0.estate.storage.attachments)
     }
 
+    /// Asks for a blob that is not there: who is told so may read the container.
+    // Identity frontend or worker, Storage Blob Data Contributor on container attachments.
+    pub async fn reach_attachments(&self) -> Result<(), AzureFailure> {
+        let blob = self.attachments().blob_client("readiness");
+        blob.exists().await.map(drop).map_err(AzureFailure::blob)
+    }
+
     /// The Service Bus namespace.
     pub fn bus(&self) -> &ServiceBusClient {
         &self.0.bus
@@ -176,10 +183,10 @@ impl fmt::Debug for Clients {
 
 /// The options of an HTTP client that tells of its calls.
 fn told(service: Service, presented: Presented, bounds: &pipeline::Bounds) -> ClientOptions {
-    ClientOptions {
-        per_try_policies: vec![Arc::new(calls::Attempt(presented))],
-        ..pipeline::options(bounds, vec![Arc::new(calls::Call(service))])
-    }
+    let mut options = pipeline::options(bounds, vec![Arc::new(calls::Call(service))]);
+    let attempt = Arc::new(calls::Attempt(presented));
+    options.per_try_policies.push(attempt);
+    options
 }
 
 #[cfg(test)]

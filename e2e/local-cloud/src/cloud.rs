@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
@@ -19,13 +20,14 @@ use crate::cluster::{Cluster, WebhookVersion, issuer};
 use crate::control::{self, Control};
 use crate::cosmos::Cosmos;
 use crate::entra::{Entra, ExternalIssuer, Issuers};
+use crate::faults::Faults;
 use crate::front_door::{self, Routes};
 use crate::gate::Gate;
 use crate::graph::Graph;
 use crate::holds::Holds;
 use crate::key_vault::KeyVault;
-use crate::keys::KeyRing;
-use crate::model::{Model, ModelError, Resource};
+use crate::keys::{KeyRing, SigningKey};
+use crate::model::{self, Model, ModelError, Resource};
 use crate::names;
 use crate::proxy::{self, Proxy};
 use crate::roles::Roles;
@@ -81,6 +83,9 @@ pub(crate) struct Planes {
     pub(crate) audit: Audit,
     pub(crate) holds: Holds,
     pub(crate) cluster: Cluster,
+    pub(crate) faults: Faults,
+    pub(crate) cluster_keys: KeyRing,
+    pub(crate) entra_keys: KeyRing,
     pub(crate) vaults: BTreeMap<String, Arc<KeyVault>>,
     digests: BTreeMap<String, Digest>,
 }
@@ -103,6 +108,7 @@ pub struct LocalCloud {
     endpoints: Endpoints,
     state: StateDirectory,
     entra: Arc<Entra>,
+    gate: Gate,
     _proxy: Proxy,
     _serving: Vec<AbortOnDropHandle<()>>,
 }
@@ -110,27 +116,31 @@ pub struct LocalCloud {
 impl LocalCloud {
     /// Starts a cloud on the access model in a file. With a state directory it
     /// leaves there what clients need; without one it makes a temporary one.
-    pub async fn start(model: &Path, state: Option<PathBuf>) -> Result<Self, StartError> {
-        Self::start_with(model, state, WebhookVersion::default()).await
+    pub async fn start(path: &Path, state: Option<PathBuf>) -> Result<Self, StartError> {
+        Self::start_with(path, state, WebhookVersion::default(), Vec::new()).await
     }
 
-    /// The same, with another layout of the workload-identity webhook.
+    /// The same, with another layout of the workload-identity webhook, and with
+    /// external issuers that Entra ID may ask for their keys. Who is trusted is not
+    /// changed by these: that is what federated credentials say.
     pub async fn start_with(
-        model: &Path,
+        path: &Path,
         state: Option<PathBuf>,
         webhook: WebhookVersion,
+        issuers: Vec<ExternalIssuer>,
     ) -> Result<Self, StartError> {
         let roles = Roles::built_in();
-        let file = model.display().to_string();
-        let text = std::fs::read_to_string(model).map_err(|source| StartError::ModelFile {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|source| StartError::ModelFile {
             file: file.clone(),
             source,
         })?;
         let model =
             Model::parse(&text, &roles).map_err(|source| StartError::Model { file, source })?;
+        let model = model.in_file(model::file_name(path));
         let state =
             StateDirectory::create(state).map_err(StartError::setup("the state directory"))?;
-        start(model, roles, state, webhook).await
+        start(model, roles, state, webhook, issuers).await
     }
 
     /// Where everything is.
@@ -138,12 +148,16 @@ impl LocalCloud {
         &self.endpoints
     }
 
-    /// Lets Entra ID ask an external issuer for its keys. Who is trusted is not
-    /// changed by it: that is what federated credentials say.
-    pub fn declare_issuer(&self, external: ExternalIssuer) -> Result<(), StartError> {
-        self.entra
-            .declare_issuer(external)
-            .map_err(StartError::setup("an external issuer"))
+    /// The login host's plane without a network before it, for benchmarks.
+    #[doc(hidden)]
+    pub fn token_endpoint(&self) -> Router {
+        Arc::clone(&self.entra).router()
+    }
+
+    /// The gate of all resources, for benchmarks.
+    #[doc(hidden)]
+    pub fn gate(&self) -> Gate {
+        self.gate.clone()
     }
 
     /// The directory with what clients need.
@@ -157,6 +171,7 @@ async fn start(
     roles: Roles,
     state: StateDirectory,
     webhook: WebhookVersion,
+    external: Vec<ExternalIssuer>,
 ) -> Result<LocalCloud, StartError> {
     let clock = Clock::system();
     let audit = Audit::new(clock.clone());
@@ -185,11 +200,11 @@ async fn start(
         audit.clone(),
         holds.clone(),
     );
-    let issuers = Issuers::new(client, played);
+    let issuers = issuers(client, played, external)?;
     let entra = Entra::new(
         &model,
         gate.clone(),
-        entra_keys,
+        entra_keys.clone(),
         issuers,
         clock.clone(),
         audit.clone(),
@@ -201,7 +216,8 @@ async fn start(
     planes.insert(names::LOGIN_HOST.to_owned(), Arc::clone(&entra).router());
     planes.insert(
         names::ISSUER_HOST.to_owned(),
-        issuer::router(cluster_keys.clone()),
+        issuer::router(cluster_keys.clone(), clock.clone())
+            .layer(from_fn_with_state(gate.faults().clone(), issuer::troubled)),
     );
 
     let mut endpoints = Endpoints::new(proxy.address);
@@ -230,7 +246,7 @@ async fn start(
 
     let cluster = Cluster::start(
         state.path().join("pods"),
-        cluster_keys,
+        cluster_keys.clone(),
         clock.clone(),
         webhook,
         endpoints.proxy_environment(&state.ca_file()),
@@ -238,13 +254,17 @@ async fn start(
     state
         .project(&model, &cluster, &endpoints)
         .map_err(StartError::setup("the state directory"))?;
+    let faults = gate.faults().clone();
     let planes = Arc::new(Planes {
-        gate,
+        gate: gate.clone(),
         entra: Arc::clone(&entra),
         clock,
         audit,
         holds,
         cluster,
+        faults,
+        cluster_keys,
+        entra_keys,
         vaults: resources.vaults,
         digests: resources.digests,
     });
@@ -257,6 +277,7 @@ async fn start(
         endpoints,
         state,
         entra,
+        gate,
         _proxy: proxy,
         _serving: serving,
     })
@@ -265,14 +286,27 @@ async fn start(
 /// The cluster's keys, and Entra's. Making one takes a tenth of a second; the two
 /// are made side by side.
 async fn signing_keys() -> Result<(KeyRing, KeyRing), StartError> {
-    let (cluster, entra) = tokio::join!(
-        tokio::task::spawn_blocking(KeyRing::generate),
-        tokio::task::spawn_blocking(KeyRing::generate)
-    );
-    Ok((
-        cluster.map_err(StartError::setup("the cluster's signing key"))?,
-        entra.map_err(StartError::setup("Entra's signing key"))?,
-    ))
+    let make = || tokio::task::spawn_blocking(SigningKey::generate);
+    let (cluster, next, entra) = tokio::join!(make(), make(), make());
+    let cluster = cluster.map_err(StartError::setup("the cluster's signing key"))?;
+    let next = next.map_err(StartError::setup("the cluster's next signing key"))?;
+    let entra = entra.map_err(StartError::setup("Entra's signing key"))?;
+    Ok((KeyRing::of(cluster, Some(next)), KeyRing::of(entra, None)))
+}
+
+/// The issuers that Entra ID may ask.
+fn issuers(
+    client: reqwest::Client,
+    played: Vec<String>,
+    external: Vec<ExternalIssuer>,
+) -> Result<Issuers, StartError> {
+    let issuers = Issuers::new(client, played);
+    for one in external {
+        issuers
+            .declare(one)
+            .map_err(StartError::setup("an external issuer"))?;
+    }
+    Ok(issuers)
 }
 
 /// The planes of the model's resources.

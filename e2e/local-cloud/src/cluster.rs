@@ -14,6 +14,7 @@ use crate::keys::KeyRing;
 use crate::names;
 
 mod admission;
+mod explained;
 mod file_mode;
 pub(crate) mod issuer;
 mod kubelet;

@@ -3,8 +3,8 @@
 //!
 //! It listens on loopback, wants the bearer token that lies in the state
 //! directory, and answers no browser: a request with an `Origin`, or for another
-//! `Host` than its own, is refused. Whoever holds that token can have a token of
-//! any service account signed, and so can be any identity of this cloud.
+//! `Host` than its own, is refused. Whoever holds that token can have any token
+//! signed, and so can be any service account and any identity of this cloud.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,7 +25,12 @@ use crate::holds::Matcher;
 use crate::model::{Grant, Scope};
 
 mod cluster;
+mod faults;
+mod forge;
+mod keys;
 mod trust;
+
+pub use forge::{ForgeBody, Issuer};
 
 /// What the control API works on, and who may use it.
 #[derive(Clone)]
@@ -109,7 +114,10 @@ pub(crate) fn router(control: Control) -> Router {
             "/vaults/{vault}/secrets/{secret}/versions/{version}",
             put(set_enabled),
         )
+        .route("/forge", post(forge::forge))
         .merge(cluster::routes())
+        .merge(faults::router())
+        .merge(keys::router())
         .merge(trust::router())
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(control.clone(), guard))
@@ -161,8 +169,12 @@ async fn unknown(method: Method, uri: Uri) -> Refusal {
     not_found(&format!("{method} {} in the control API", uri.path()))
 }
 
-async fn audit(State(control): State<Control>, Query(from): Query<After>) -> Json<Vec<Record>> {
-    Json(control.planes.audit.after(from.after))
+/// The header says how many of the oldest records the log has let go.
+async fn audit(State(control): State<Control>, Query(from): Query<After>) -> impl IntoResponse {
+    let audit = &control.planes.audit;
+    let records: Vec<Record> = audit.after(from.after);
+    let dropped = audit.extent().dropped.to_string();
+    ([("audit-dropped", dropped)], Json(records))
 }
 
 async fn state(State(control): State<Control>) -> Json<Value> {

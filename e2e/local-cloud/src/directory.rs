@@ -10,6 +10,7 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use uuid::Uuid;
 
 use crate::clock::Clock;
+use crate::faults::{Faults, History};
 use crate::holds::Holds;
 use crate::model::{self, IdentityKind, Model, SystemAssignedTo};
 use crate::names;
@@ -50,6 +51,7 @@ pub(crate) struct Directory {
 struct Shared {
     clock: Clock,
     holds: Holds,
+    faults: Faults,
     // Held for a lookup or a change only, never across an await.
     entries: RwLock<Entries>,
 }
@@ -60,6 +62,9 @@ struct Entries {
     names_by_client: BTreeMap<Uuid, String>,
     names_by_object: BTreeMap<Uuid, String>,
     writes: Writes,
+    /// What an identity trusts and trusted, by name, once that has changed: not every
+    /// exchange has to have heard of it.
+    changed: BTreeMap<String, History<Arc<[FederatedCredential]>>>,
     /// How often an identity of this name was made, because each has ids of its own.
     made: BTreeMap<String, u32>,
 }
@@ -67,7 +72,7 @@ struct Entries {
 impl Directory {
     /// The model's identities, each with one credential per service account, and
     /// those that the model names besides.
-    pub(crate) fn from_model(model: &Model, clock: Clock, holds: Holds) -> Self {
+    pub(crate) fn from_model(model: &Model, clock: Clock, holds: Holds, faults: Faults) -> Self {
         let mut entries = Entries::default();
         for (name, identity) in &model.identities {
             entries.add(name, identity.kind.clone(), trust(identity));
@@ -76,6 +81,7 @@ impl Directory {
             shared: Arc::new(Shared {
                 clock,
                 holds,
+                faults,
                 entries: RwLock::new(entries),
             }),
         }
@@ -89,14 +95,20 @@ impl Directory {
             .by_name
             .get(entries.names_by_client.get(&client_id)?)?;
         Some(Identity {
-            federated_credentials: Self::trust_of(identity),
+            federated_credentials: self.trust_of(&entries, identity),
             ..identity.clone()
         })
     }
 
     /// What an identity trusts, as an exchange sees it: the one place that reads it.
-    fn trust_of(identity: &Identity) -> Arc<[FederatedCredential]> {
-        Arc::clone(&identity.federated_credentials)
+    fn trust_of(&self, entries: &Entries, identity: &Identity) -> Arc<[FederatedCredential]> {
+        match entries.changed.get(&identity.name) {
+            None => Arc::clone(&identity.federated_credentials),
+            Some(history) => {
+                let seen = self.shared.faults.trust_seen_as_of(&identity.name);
+                Arc::clone(history.as_of(seen))
+            }
+        }
     }
 
     /// The identity whose service principal has this object id.
@@ -198,6 +210,7 @@ impl Entries {
 
     fn remove(&mut self, identity: &Identity) {
         self.by_name.remove(&identity.name);
+        self.changed.remove(&identity.name);
         self.names_by_client.remove(&identity.client_id);
         self.names_by_object.remove(&identity.object_id);
     }
@@ -205,6 +218,23 @@ impl Entries {
 
 fn is_of(identity: &Identity, resource: &str) -> bool {
     matches!(&identity.kind, IdentityKind::SystemAssigned { resource: own } if own == resource)
+}
+
+/// What is wrong with the credentials of an identity of a model, if anything is.
+pub(crate) fn check(identity: &model::Identity) -> Result<(), String> {
+    let mut standing = Vec::new();
+    for credential in trust(identity) {
+        let text = CredentialText {
+            issuer: credential.issuer,
+            subject: credential.subject,
+            audiences: vec![credential.audience],
+        };
+        // Which name it has is the cloud's own choice.
+        let name = format!("credential-{}", standing.len());
+        let credential = text.check(&name, &standing);
+        standing.push(credential.map_err(|error| error.message)?);
+    }
+    Ok(())
 }
 
 /// What the model says that an identity trusts.

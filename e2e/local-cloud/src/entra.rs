@@ -25,11 +25,14 @@ pub(crate) mod access_token;
 mod discovery;
 mod error;
 mod exchange;
+mod explained;
 mod federation;
+mod form;
 mod issuer_keys;
 mod issuers;
 
 use error::AadError;
+pub(crate) use exchange::known_resources;
 use issuer_keys::IssuerKeys;
 pub use issuers::ExternalIssuer;
 pub(crate) use issuers::Issuers;
@@ -50,6 +53,7 @@ pub(crate) struct Entra {
     directory: Directory,
     gate: Gate,
     resources: Vec<String>,
+    model: Model,
     clock: Clock,
     audit: Audit,
 }
@@ -71,7 +75,8 @@ impl Entra {
             issuers,
             directory: gate.directory().clone(),
             gate,
-            resources: exchange::known_resources(model),
+            resources: known_resources(model),
+            model: model.clone(),
             clock,
             audit,
         }
@@ -83,6 +88,11 @@ impl Entra {
         self.issuers.declare(external)?;
         self.issuer_keys.forget(&issuer);
         Ok(())
+    }
+
+    /// Drops what is kept of an issuer's keys, and that it did not answer.
+    pub(crate) fn forget_keys_of(&self, issuer: &str) {
+        self.issuer_keys.forget(issuer);
     }
 
     /// Takes a declaration back; whether there was one.

@@ -99,6 +99,11 @@ impl Claims {
         self.0.get(name).and_then(Value::as_str)
     }
 
+    /// Whether there is a claim of this name, whatever it is.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// A claim that is a list of texts; empty if it is missing or something else.
     pub(crate) fn texts(&self, name: &str) -> Vec<String> {
         let texts = self.0.get(name).and_then(Value::as_array);
@@ -139,6 +144,9 @@ fn object(part: &str) -> Result<std::collections::BTreeMap<String, Value>, JwtEr
         .map_err(|_| JwtError::Malformed("a part is not a JSON object without repeated members"))
 }
 
+#[cfg(test)]
+#[path = "jwt/properties.rs"]
+mod properties;
 #[cfg(test)]
 mod tests {
     use serde_json::json;

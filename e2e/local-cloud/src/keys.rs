@@ -2,7 +2,7 @@
 //! published. A private key lives in memory only and cannot be read out.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock, RwLock};
+use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::digest;
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
@@ -18,16 +18,20 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, PublicKeyData};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+mod ring;
+
+pub use ring::{KeyRing, KeyState, NotWithdrawn, PublishedKey};
+
 /// One RSA-2048 key, as one issuer uses it.
 pub struct SigningKey {
-    kid: String,
+    jwk: Arc<Jwk>,
     pair: KeyPair,
     certificate: OnceLock<String>,
 }
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SigningKey({})", self.kid)
+        write!(f, "SigningKey({})", self.kid())
     }
 }
 
@@ -40,9 +44,18 @@ impl SigningKey {
             .public_key()
             .as_der()
             .expect("a public key has a DER form");
-        let kid = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, spki.as_ref()));
+        let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let public = pair.public_key();
+        let jwk = Jwk {
+            kty: "RSA".to_owned(),
+            usage: "sig".to_owned(),
+            kid: encode(digest::digest(&digest::SHA256, spki.as_ref()).as_ref()),
+            alg: Some("RS256".to_owned()),
+            n: encode(public.modulus().big_endian_without_leading_zero()),
+            e: encode(public.exponent().big_endian_without_leading_zero()),
+        };
         Self {
-            kid,
+            jwk: Arc::new(jwk),
             pair,
             certificate: OnceLock::new(),
         }
@@ -50,21 +63,12 @@ impl SigningKey {
 
     /// The key's id.
     pub fn kid(&self) -> &str {
-        &self.kid
+        &self.jwk.kid
     }
 
     /// The public half, as it is published.
     pub fn jwk(&self) -> Jwk {
-        let public = self.pair.public_key();
-        let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        Jwk {
-            kty: "RSA".to_owned(),
-            usage: "sig".to_owned(),
-            kid: self.kid.clone(),
-            alg: Some("RS256".to_owned()),
-            n: encode(public.modulus().big_endian_without_leading_zero()),
-            e: encode(public.exponent().big_endian_without_leading_zero()),
-        }
+        Jwk::clone(&self.jwk)
     }
 
     /// A certificate for the key, which the key itself has signed: base64 of its
@@ -86,11 +90,17 @@ impl SigningKey {
     /// Signs a token (JWS compact serialization, RS256).
     pub fn sign(&self, header: &Value, claims: &Value) -> String {
         let encode = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
-        let message = format!("{}.{}", encode(header), encode(claims));
+        self.sign_message(format!("{}.{}", encode(header), encode(claims)))
+    }
+
+    /// Signs the first two parts of a token, whatever they are, and adds the third.
+    pub fn sign_message(&self, mut message: String) -> String {
         let signature = self
             .signature(message.as_bytes())
             .expect("an RSA-2048 key signs");
-        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+        message.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut message);
+        message
     }
 }
 
@@ -185,63 +195,6 @@ impl Jwk {
             && RsaPublicKeyComponents { n, e }
                 .verify(&RSA_PKCS1_2048_8192_SHA256, message, signature)
                 .is_ok()
-    }
-}
-
-/// The keys of one issuer: the newest signs, all are published.
-#[derive(Clone, Debug)]
-pub struct KeyRing {
-    // Newest last; held for a lookup or a push only.
-    keys: Arc<RwLock<Vec<Arc<SigningKey>>>>,
-}
-
-impl KeyRing {
-    /// A ring with one new key.
-    pub fn generate() -> Self {
-        Self {
-            keys: Arc::new(RwLock::new(vec![Arc::new(SigningKey::generate())])),
-        }
-    }
-
-    /// The key that signs now.
-    pub fn current(&self) -> Arc<SigningKey> {
-        let keys = self
-            .keys
-            .read()
-            .expect("no one panics while holding the keys");
-        Arc::clone(keys.last().expect("a ring is never empty"))
-    }
-
-    /// The published keys.
-    pub fn published(&self) -> Vec<Jwk> {
-        let keys = self
-            .keys
-            .read()
-            .expect("no one panics while holding the keys");
-        keys.iter().map(|key| key.jwk()).collect()
-    }
-
-    /// Every key, the newest last.
-    pub(crate) fn all(&self) -> Vec<Arc<SigningKey>> {
-        let keys = self
-            .keys
-            .read()
-            .expect("no one panics while holding the keys");
-        keys.clone()
-    }
-
-    /// The published key of this id.
-    pub fn find(&self, kid: &str) -> Option<Jwk> {
-        self.published().into_iter().find(|key| key.kid == kid)
-    }
-
-    /// Adds a new key, which signs from now on; the old ones stay published.
-    pub fn rotate(&self) {
-        let key = Arc::new(SigningKey::generate());
-        self.keys
-            .write()
-            .expect("no one panics while holding the keys")
-            .push(key);
     }
 }
 

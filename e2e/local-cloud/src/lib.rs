@@ -15,6 +15,8 @@ pub mod control;
 pub mod cosmos;
 mod directory;
 mod entra;
+pub mod explain;
+pub mod faults;
 mod front_door;
 pub mod gate;
 pub mod graph;

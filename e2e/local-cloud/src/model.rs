@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -20,6 +21,7 @@ mod resources;
 pub(crate) use identities::SystemAssignedTo;
 pub use identities::{FederatedTrust, Identity, IdentityKind};
 use place::Place;
+pub use place::Places;
 pub use resources::{
     CosmosContainerSpec, CosmosSpec, DatabaseSpec, GraphSpec, KeyVaultSpec, QueueSpec, Resource,
     SecretSpec, ServiceBusSpec, StorageSpec,
@@ -36,6 +38,8 @@ pub struct Model {
     pub grants: Vec<Grant>,
     /// Calls between services, by Kubernetes trust.
     pub calls: Vec<Call>,
+    /// Where each of these stands in the file.
+    pub places: Places,
 }
 
 /// A Kubernetes service account.
@@ -147,7 +151,7 @@ struct Document<'a> {
     #[serde(borrow)]
     identities: UniqueMap<&'a RawValue>,
     #[serde(borrow)]
-    grants: Vec<GrantText<'a>>,
+    grants: Vec<&'a RawValue>,
     #[serde(borrow)]
     calls: Vec<&'a RawValue>,
 }
@@ -167,28 +171,30 @@ impl Model {
     /// Parses and checks the text of an access file.
     pub fn parse(text: &str, roles: &Roles) -> Result<Self, ModelError> {
         let document: Document<'_> = serde_json::from_str(text)?;
-        let resources = document.resources.0.into_iter();
-        let resources = resources.map(|(name, raw)| {
+        let mut resources = BTreeMap::new();
+        for (name, raw) in document.resources.0 {
             let resource = Resource::parse(text, &name, raw)?;
-            Ok((name, resource))
-        });
-        let resources: BTreeMap<_, _> = resources.collect::<Result<_, ModelError>>()?;
-        let graphs = resources
-            .iter()
-            .filter(|(_, resource)| matches!(resource, Resource::Graph(_)));
-        if let Some((second, _)) = graphs.clone().nth(1) {
-            let problem = format!("`{second}` is a second Microsoft Graph; there is one");
-            return Err(ModelError::new(Place { line: 1, column: 1 }, problem));
+            let is_graph = |one: &Resource| matches!(one, Resource::Graph(_));
+            let other = resources.iter().find(|(_, other)| is_graph(other));
+            if let (true, Some((other, _))) = (is_graph(&resource), other) {
+                let problem = format!("there is one Microsoft Graph, and it is `{other}`");
+                return Err(ModelError::new(Place::of(text, raw), problem));
+            }
+            resources.insert(name, resource);
         }
-        let identities = identities::parse(text, document.identities.0)?;
+        let mut places = Places::default();
+        let identities = identities::parse(text, document.identities.0, &mut places)?;
         let mut model = Self {
             resources,
             identities,
             grants: Vec::new(),
             calls: Vec::new(),
+            places,
         };
-        for grant in document.grants {
-            let grant = model.check_grant(text, &grant, roles)?;
+        for raw in document.grants {
+            let place = Place::of(text, raw);
+            let grant = model.check_grant(text, &place.parse(raw)?, roles)?;
+            model.places.grants.push((grant.clone(), place.line));
             model.grants.push(grant);
         }
         for call in document.calls {
@@ -202,6 +208,13 @@ impl Model {
             model.calls.push(call);
         }
         Ok(model)
+    }
+
+    /// The model, as it stands in a file of this name.
+    #[must_use]
+    pub fn in_file(mut self, name: impl Into<String>) -> Self {
+        self.places.file = name.into();
+        self
     }
 
     /// Checks role and scope of a grant, which may be for an identity that was
@@ -275,8 +288,52 @@ impl Model {
         ))
     }
 
+    /// The service accounts that an identity trusts.
+    pub fn accounts_of(&self, identity: &str) -> &[ServiceAccount] {
+        let found = self.identities.get(identity);
+        found.map_or(&[], |identity| identity.service_accounts.as_slice())
+    }
+
+    /// Every scope that is declared: resources and what is in them.
+    pub(crate) fn scopes(&self) -> Vec<Scope> {
+        let mut scopes = Vec::new();
+        for (name, resource) in &self.resources {
+            scopes.push(Scope::new([name.as_str()]));
+            let mut add = |path: &[&str]| {
+                scopes.push(Scope::new([&[name.as_str()], path].concat()));
+            };
+            match resource {
+                Resource::Graph(_) => {}
+                Resource::KeyVault(vault) => {
+                    vault
+                        .secrets
+                        .keys()
+                        .for_each(|secret| add(&["secrets", secret]));
+                }
+                Resource::Storage(account) => {
+                    account
+                        .containers
+                        .iter()
+                        .for_each(|one| add(&["containers", one]));
+                }
+                Resource::ServiceBus(bus) => {
+                    bus.queues.keys().for_each(|one| add(&["queues", one]))
+                }
+                Resource::Cosmos(account) => {
+                    for (database, spec) in &account.databases {
+                        add(&["databases", database]);
+                        for container in spec.containers.keys() {
+                            add(&["databases", database, "containers", container]);
+                        }
+                    }
+                }
+            }
+        }
+        scopes
+    }
+
     /// Whether a scope names a declared resource or something declared in it.
-    fn declares(&self, scope: &Scope) -> bool {
+    pub(crate) fn declares(&self, scope: &Scope) -> bool {
         let segments: Vec<&str> = scope.segments().iter().map(String::as_str).collect();
         let Some((resource, path)) = segments.split_first() else {
             return false;
@@ -302,6 +359,15 @@ impl Model {
             _ => false,
         }
     }
+}
+
+/// A file's name as a person at this place would write it.
+pub fn file_name(path: &Path) -> String {
+    let here = std::env::current_dir().ok();
+    let below = here
+        .as_deref()
+        .and_then(|here| path.strip_prefix(here).ok());
+    below.unwrap_or(path).display().to_string()
 }
 
 #[cfg(test)]

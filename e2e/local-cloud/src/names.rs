@@ -24,13 +24,15 @@ pub const RESOURCE_GROUP: &str = "rg-local-cloud";
 static NAMESPACE: LazyLock<Uuid> =
     LazyLock::new(|| Uuid::new_v5(&Uuid::NAMESPACE_DNS, b"local-cloud.test"));
 
+static TENANT: LazyLock<Uuid> = LazyLock::new(|| id("tenant"));
+
 fn id(name: &str) -> Uuid {
     Uuid::new_v5(&NAMESPACE, name.as_bytes())
 }
 
 /// The tenant's id.
 pub fn tenant_id() -> Uuid {
-    id("tenant")
+    *TENANT
 }
 
 /// The subscription's id.
@@ -81,4 +83,14 @@ pub fn token_issuer(tenant: Uuid) -> String {
 /// The physical name of a resource: `local` and its logical name.
 pub fn physical(resource: &str) -> String {
     format!("local{resource}")
+}
+
+/// The audience of the tokens that a service takes.
+pub fn audience_of(service: &str) -> &'static str {
+    match service {
+        "key vault" => "https://vault.azure.net",
+        "cosmos" => "https://cosmos.azure.com",
+        "service bus" => "https://servicebus.azure.net",
+        _ => "https://storage.azure.com",
+    }
 }

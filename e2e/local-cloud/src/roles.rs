@@ -34,6 +34,44 @@ impl Permission {
             | Self::GraphAction(name) => name,
         }
     }
+
+    /// Its kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Action(_) => Kind::Action,
+            Self::DataAction(_) => Kind::DataAction,
+            Self::CosmosDataAction(_) => Kind::CosmosDataAction,
+            Self::GraphAction(_) => Kind::GraphAction,
+        }
+    }
+}
+
+/// Which list of a role definition a permission has to be in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `Actions`.
+    Action,
+    /// `DataActions`.
+    DataAction,
+    /// The data actions of a Cosmos DB role.
+    CosmosDataAction,
+    /// What an application role of Microsoft Graph allows.
+    GraphAction,
+}
+
+impl Kind {
+    /// The kind of an action that is only known by its name.
+    pub fn of(action: &str) -> Self {
+        let action = action.to_ascii_lowercase();
+        if action.starts_with("microsoft.documentdb/") {
+            return Self::CosmosDataAction;
+        }
+        let data = ["/secrets/", "/messages/", "/blobs/"];
+        if data.iter().any(|part| action.contains(part)) {
+            return Self::DataAction;
+        }
+        Self::Action
+    }
 }
 
 /// Which of the role systems a role belongs to.
@@ -120,29 +158,64 @@ impl Roles {
 
     /// Whether a role of this name grants the permission.
     pub fn grants(&self, role: &str, permission: Permission) -> bool {
-        let Some((system, role)) = self.by_name.get(role) else {
+        self.lists(role, permission.kind(), permission.name())
+    }
+
+    /// Whether a role of this name has the action, by name.
+    pub fn lists(&self, role: &str, kind: Kind, action: &str) -> bool {
+        let Some((yes, no)) = self.patterns(role, kind) else {
             return false;
         };
-        let (yes, no, of) = match permission {
-            Permission::Action(_) => (&role.actions, &role.not_actions, RoleSystem::Azure),
-            Permission::DataAction(_) => (
+        let listed = |patterns: &[String]| patterns.iter().any(|p| matches(p, action));
+        listed(yes) && !listed(no)
+    }
+
+    /// The id of a role's definition.
+    pub fn id(&self, role: &str) -> Option<&str> {
+        self.by_name.get(role).map(|(_, role)| role.id.as_str())
+    }
+
+    /// What a role has of this kind, as its definition spells it.
+    pub fn actions(&self, role: &str, kind: Kind) -> &[String] {
+        self.patterns(role, kind).map_or(&[], |(yes, _)| yes)
+    }
+
+    /// The role that has the action and the least beside it.
+    pub fn narrowest(&self, kind: Kind, action: &str) -> Option<&str> {
+        // A pattern that ends in a star takes in what nobody has counted.
+        let width = |pattern: &String| match pattern.ends_with('*') {
+            true => 100,
+            false => 1,
+        };
+        let having = self.names().filter(|role| self.lists(role, kind, action));
+        having.min_by_key(|role| {
+            let all = [Kind::Action, Kind::DataAction, Kind::CosmosDataAction];
+            let patterns = all.into_iter().flat_map(|kind| self.actions(role, kind));
+            patterns.map(width).sum::<usize>()
+        })
+    }
+
+    fn patterns(&self, role: &str, kind: Kind) -> Option<(&[String], &[String])> {
+        let (system, role) = self.by_name.get(role)?;
+        let (yes, no, of) = match kind {
+            Kind::Action => (&role.actions, &role.not_actions, RoleSystem::Azure),
+            Kind::DataAction => (
                 &role.data_actions,
                 &role.not_data_actions,
                 RoleSystem::Azure,
             ),
-            Permission::CosmosDataAction(_) => (
+            Kind::CosmosDataAction => (
                 &role.data_actions,
                 &role.not_data_actions,
                 RoleSystem::Cosmos,
             ),
-            Permission::GraphAction(_) => (
+            Kind::GraphAction => (
                 &role.data_actions,
                 &role.not_data_actions,
                 RoleSystem::Graph,
             ),
         };
-        let listed = |patterns: &[String]| patterns.iter().any(|p| matches(p, permission.name()));
-        *system == of && listed(yes) && !listed(no)
+        (*system == of).then_some((yes, no))
     }
 }
 

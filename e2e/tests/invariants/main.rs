@@ -4,7 +4,9 @@
 #![cfg(test)]
 
 mod access_paths;
+mod documents;
 mod metrics_table;
+mod partitions;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,9 +1,11 @@
 //! The load of `load.rs`, while processes of the workload are killed as `kill -9`
 //! does: nothing is lost, and nothing is done twice.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use e2e::stack::Stack;
+use futures::future::join_all;
 use platform::settings::Vars;
 use uuid::Uuid;
 
@@ -12,8 +14,12 @@ use crate::load::{self, Faults, Journal, Random};
 use crate::replicas::{two_of_each, until_restarted};
 use crate::stage::start;
 
-/// How often every process is killed.
+/// How often every process is killed: once alone, and once with the other of its
+/// role.
 const TIMES: u32 = 2;
+
+/// How long after an acknowledgement a kill comes at most.
+const LATER: Duration = Duration::from_millis(50);
 
 /// A message's lock lasts 30 seconds; that of a killed worker has to expire.
 const PAST_THE_LOCK: Duration = Duration::from_secs(31);
@@ -27,20 +33,53 @@ fn seed() -> u64 {
     )
 }
 
-/// Kills every pod's process a few times, in any order, as the load goes on.
+/// What is killed at once: each pod of a role by itself, and all of them together.
+fn turns(stack: &Stack) -> Vec<Vec<String>> {
+    let mut roles: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for pod in stack.pods() {
+        let (role, _) = pod.rsplit_once('-').expect("a pod of several");
+        roles.entry(role).or_default().push(pod.to_owned());
+    }
+    let roles = roles.into_values();
+    let turns = roles.flat_map(|pods| {
+        let alone = pods.iter().map(|pod| vec![pod.clone()]);
+        alone.chain([pods.clone()]).collect::<Vec<_>>()
+    });
+    turns.collect()
+}
+
+/// Kills every pod's process a few times, in any order and at any moment, as the
+/// load goes on.
 async fn kill_all(stack: &Stack, journal: &Journal, mut random: Random) {
-    let kills = |pod: &str| (0..TIMES).map(|before| (pod.to_owned(), before)).collect();
-    let mut kills: Vec<Vec<_>> = stack.pods().map(kills).collect();
-    let count = kills.iter().map(Vec::len).sum::<usize>();
+    let mut turns = turns(stack);
+    let count = turns.len();
     let mut acknowledged = journal.acknowledged();
+    let mut killed: BTreeMap<String, u32> = BTreeMap::new();
     for turn in 1..=count {
         let due = turn * load::CHANGES / (count + 1);
         let reached = acknowledged.wait_for(|count| *count >= due).await;
         drop(reached.expect("the journal is kept"));
-        let (victim, before) = random.take_from_one_of(&mut kills);
-        until_restarted(stack, &victim, before).await;
-        stack.kill_pod(&victim).await.expect("killed");
+        let victims = random.take(&mut turns);
+        for victim in &victims {
+            until_restarted(
+                stack,
+                victim,
+                killed.get(victim).copied().unwrap_or_default(),
+            )
+            .await;
+        }
+        // An acknowledgement is not the only moment to die at.
+        let later = random.below(usize::try_from(LATER.as_micros()).expect("a short time"));
+        tokio::time::sleep(Duration::from_micros(later as u64)).await;
+        let kills = victims.iter().map(|victim| stack.kill_pod(victim));
+        for killed in join_all(kills).await {
+            killed.expect("killed");
+        }
+        for victim in victims {
+            *killed.entry(victim).or_default() += 1;
+        }
     }
+    assert!(killed.values().all(|times| *times == TIMES), "{killed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,7 +100,7 @@ async fn processes_that_are_killed_at_any_time_lose_nothing_and_do_nothing_twice
     let api = Api::at(&stack).await;
 
     tokio::join!(
-        load::run(&stack, &journal, Faults::Expected, random.fork()),
+        load::run(&stack, &journal, &Faults::Kills, random.fork()),
         kill_all(&stack, &journal, random.fork()),
     );
     for pod in stack.pods() {

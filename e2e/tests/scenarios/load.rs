@@ -2,11 +2,11 @@
 //! everything: no update is lost, and every event arrives once and in order.
 
 mod caller;
+mod faults;
 mod journal;
 mod random;
 mod visitor;
 
-use std::fmt::Debug;
 use std::sync::Arc;
 
 use e2e::stack::Stack;
@@ -17,27 +17,22 @@ use crate::person::Browser;
 use crate::replicas::two_of_each;
 use crate::stage::start;
 use caller::Caller;
+use faults::CHANGES_OF_EACH;
+pub(crate) use faults::{Faults, Withdrawn};
 pub(crate) use journal::Journal;
 pub(crate) use random::Random;
 use visitor::Visitor;
 
 const LISTS: usize = 50;
+/// As many are enough for people who go on for as long as keys take to change.
+const FEW_LISTS: usize = 10;
+/// How many of them everybody is at all the time: half of all changes.
+const HOT: usize = 4;
 const CALLERS: usize = 6;
 const VISITORS: usize = 4;
-const CHANGES_OF_EACH: usize = 15;
 
-/// Whether requests may fail because processes are killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Faults {
-    None,
-    Expected,
-}
-
-impl Faults {
-    fn may_cause(self, trouble: &impl Debug) {
-        assert_eq!(self, Self::Expected, "{trouble:?}");
-    }
-}
+/// How often somebody is overtaken at least, when everybody edits at once.
+const RACES: usize = 5;
 
 /// A list that everybody changes, and the todo in it that counts edits.
 #[derive(Clone, Debug)]
@@ -48,7 +43,13 @@ pub(crate) struct Shared {
 
 /// How many changes are acknowledged, more or less: the lists with their counters,
 /// and half of what everybody tries.
-pub(crate) const CHANGES: usize = 2 * LISTS + (CALLERS + VISITORS) * CHANGES_OF_EACH / 2;
+pub(crate) const CHANGES: usize = BEGINNING + (CALLERS + VISITORS) * CHANGES_OF_EACH / 2;
+
+/// How many of them make the lists that are changed then.
+const BEGINNING: usize = 2 * LISTS;
+
+/// The same with few lists.
+pub(crate) const FEW_BEGINNING: usize = 2 * FEW_LISTS;
 
 impl Shared {
     fn path(&self) -> String {
@@ -60,26 +61,38 @@ impl Shared {
     }
 }
 
+/// The list to change next: one of the hot ones as often as any.
+fn which<'a>(lists: &'a [Shared], random: &mut Random) -> &'a Shared {
+    match random.below(2) {
+        0 => random.one_of(&lists[..HOT]),
+        _ => random.one_of(lists),
+    }
+}
+
 /// Runs the load to its end.
-pub(crate) async fn run(stack: &Stack, journal: &Journal, faults: Faults, mut random: Random) {
+pub(crate) async fn run(stack: &Stack, journal: &Journal, faults: &Faults, mut random: Random) {
     let callers = callers(stack, journal, faults, &mut random).await;
     let visitors = visitors(stack, journal, faults, &mut random);
-    let (callers, lists) = make_lists(callers).await;
+    let (callers, lists) = make_lists(callers, faults.lists()).await;
     let lists = Arc::new(lists);
     let mut changing = JoinSet::new();
     for mut caller in callers {
-        let lists = Arc::clone(&lists);
+        let (lists, faults) = (Arc::clone(&lists), faults.clone());
         changing.spawn(async move {
-            for _ in 0..CHANGES_OF_EACH {
+            let mut changes = 0;
+            while faults.go_on_after(changes).await {
                 caller.change(&lists).await;
+                changes += 1;
             }
         });
     }
     for mut visitor in visitors {
-        let lists = Arc::clone(&lists);
+        let (lists, faults) = (Arc::clone(&lists), faults.clone());
         changing.spawn(async move {
-            for _ in 0..CHANGES_OF_EACH {
+            let mut changes = 0;
+            while faults.go_on_after(changes).await {
                 visitor.change(&lists).await;
+                changes += 1;
             }
         });
     }
@@ -92,7 +105,7 @@ pub(crate) async fn run(stack: &Stack, journal: &Journal, faults: Faults, mut ra
 async fn callers(
     stack: &Stack,
     journal: &Journal,
-    faults: Faults,
+    faults: &Faults,
     random: &mut Random,
 ) -> Vec<Caller> {
     let mut backends = Vec::new();
@@ -104,7 +117,7 @@ async fn callers(
         Caller::new(
             name,
             backends.clone(),
-            faults,
+            faults.clone(),
             journal.clone(),
             random.fork(),
         )
@@ -112,22 +125,33 @@ async fn callers(
     callers.collect()
 }
 
-fn visitors(stack: &Stack, journal: &Journal, faults: Faults, random: &mut Random) -> Vec<Visitor> {
+fn visitors(
+    stack: &Stack,
+    journal: &Journal,
+    faults: &Faults,
+    random: &mut Random,
+) -> Vec<Visitor> {
     let [one, other] = ["frontend-0", "frontend-1"]
         .map(|pod| stack.address(pod).expect("the frontend serves pages"));
     let visitors = (0..VISITORS).map(|number| {
         let browser = Browser::at(one);
         let name = format!("visitor {number}");
         let browsers = vec![browser.moved_to(other), browser];
-        Visitor::new(name, browsers, faults, journal.clone(), random.fork())
+        Visitor::new(
+            name,
+            browsers,
+            faults.clone(),
+            journal.clone(),
+            random.fork(),
+        )
     });
     visitors.collect()
 }
 
-async fn make_lists(callers: Vec<Caller>) -> (Vec<Caller>, Vec<Shared>) {
+async fn make_lists(callers: Vec<Caller>, count: usize) -> (Vec<Caller>, Vec<Shared>) {
     let mut making = JoinSet::new();
     for (number, mut caller) in callers.into_iter().enumerate() {
-        let own = (number..LISTS).step_by(CALLERS).count();
+        let own = (number..count).step_by(CALLERS).count();
         making.spawn(async move {
             let mut lists = Vec::new();
             for _ in 0..own {
@@ -150,8 +174,11 @@ async fn people_who_edit_at_once_through_all_pods_lose_nothing() {
     let stack = start(two_of_each()).await;
     let journal = Journal::default();
 
-    run(&stack, &journal, Faults::None, Random::from(1)).await;
+    run(&stack, &journal, &Faults::None, Random::from(1)).await;
 
+    let overtaken = journal.overtaken();
+    println!("{overtaken} edits were overtaken by others");
+    assert!(overtaken >= RACES, "nobody edits at once: {overtaken}");
     journal.is_kept(&stack, &Api::at(&stack).await).await;
     stack.stop(|_| {}).await.expect("everything ends");
 }

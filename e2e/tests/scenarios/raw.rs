@@ -107,13 +107,20 @@ impl Request {
         read(connection).await
     }
 
-    /// Sends its head, and then its body a byte at a time with a pause before each,
-    /// until the server has had enough.
-    pub(crate) async fn dribble(&self, address: SocketAddr, pause: Duration) -> Answer {
+    /// Sends its head and this much of its body, and then the rest a byte at a time
+    /// with a pause before each, until the server has had enough.
+    pub(crate) async fn dribble(
+        &self,
+        address: SocketAddr,
+        at_once: usize,
+        pause: Duration,
+    ) -> Answer {
         let (reading, mut writing) = self.begin(address).await.into_split();
-        let body = self.body.clone();
+        let (at_once, rest) = self.body.split_at(at_once);
+        writing.write_all(at_once).await.expect("written");
+        let rest = rest.to_owned();
         let dribbling = tokio::spawn(async move {
-            for byte in body {
+            for byte in rest {
                 tokio::time::sleep(pause).await;
                 if writing.write_all(&[byte]).await.is_err() {
                     return;

@@ -2,8 +2,10 @@
 //! breaks nothing, and a disabled one is refused in time. Nothing is restarted.
 //!
 //! The stories are the same for sessions, which two pods of the frontend sign, and
-//! for links, which two pods of the backend sign.
+//! for links, which two pods of the backend sign. One of them is told again while
+//! everybody is at work.
 
+mod in_use;
 mod links;
 mod sessions;
 
@@ -16,10 +18,11 @@ use local_cloud::control::GrantBody;
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use crate::load::Withdrawn;
 use crate::stage::{start, story};
 
-/// How long a pod believes what Key Vault said, in these scenarios; 60 in
-/// `k8s/base`.
+/// How long a pod believes what Key Vault said, in these scenarios; 60 by default
+/// (`platform/src/estate.rs`).
 const CACHED: Duration = Duration::from_secs(2);
 
 /// How long something may take that has no promise of its own.
@@ -46,22 +49,34 @@ trait Signers: Sized {
 }
 
 /// Two pods on a cloud, and the key in it.
-struct Signing<S> {
-    stack: Stack,
+struct Signing<'a, S> {
+    stack: &'a Stack,
     pods: S,
+    /// What was disabled.
+    withdrawn: Withdrawn,
 }
 
-impl<S: Signers> Signing<S> {
-    async fn start() -> Self {
-        let seconds = CACHED.as_secs().to_string();
-        let options = Options::default().replicas(S::DEPLOYMENT, 2).with(
-            S::DEPLOYMENT,
-            "KEY_CACHE_SECONDS",
-            &seconds,
-        );
-        let stack = start(options).await;
-        let pods = S::of(&stack).await;
-        Self { stack, pods }
+/// The workload with two pods that sign.
+async fn two_signers<S: Signers>() -> Stack {
+    start(believing::<S>(
+        Options::default().replicas(S::DEPLOYMENT, 2),
+    ))
+    .await
+}
+
+/// Pods that do not believe for long what Key Vault said.
+fn believing<S: Signers>(options: Options) -> Options {
+    let seconds = CACHED.as_secs().to_string();
+    options.with(S::DEPLOYMENT, "KEY_CACHE_SECONDS", &seconds)
+}
+
+impl<'a, S: Signers> Signing<'a, S> {
+    async fn of(stack: &'a Stack) -> Self {
+        Self {
+            stack,
+            pods: S::of(stack).await,
+            withdrawn: Withdrawn::default(),
+        }
     }
 
     /// One of each pod, and both take both at once.
@@ -89,7 +104,7 @@ impl<S: Signers> Signing<S> {
             assert!(
                 Instant::now() < deadline,
                 "not {expected}: {answers:?}\n{}",
-                story(&self.stack).await
+                story(self.stack).await
             );
             tokio::time::sleep(CACHED / 20).await;
         }
@@ -109,7 +124,7 @@ impl<S: Signers> Signing<S> {
             assert!(
                 Instant::now() < deadline,
                 "not everybody signs with {version}\n{}",
-                story(&self.stack).await
+                story(self.stack).await
             );
             tokio::time::sleep(CACHED / 20).await;
         }
@@ -129,7 +144,7 @@ impl<S: Signers> Signing<S> {
             assert!(
                 asked < CACHED && answers.iter().all(is_of_these),
                 "{asked:?} after its key was disabled: {answers:?}\n{}",
-                story(&self.stack).await
+                story(self.stack).await
             );
             tokio::time::sleep(CACHED / 20).await;
         }
@@ -151,6 +166,9 @@ impl<S: Signers> Signing<S> {
 
     /// Enables or disables a version; returns when that was done.
     async fn switch_key(&self, version: &str, enabled: bool) -> Instant {
+        if !enabled {
+            self.withdrawn.note(version);
+        }
         let control = self.stack.control();
         let switched = control.set_secret_version("vault", S::SECRET, version, enabled);
         switched.await.expect("switched");
@@ -159,7 +177,7 @@ impl<S: Signers> Signing<S> {
 }
 
 /// The version of the key that signed a token.
-fn version_of(signed: &impl AsRef<str>) -> String {
+pub(crate) fn version_of(signed: &impl AsRef<str>) -> String {
     let header = signed.as_ref().split('.').next().expect("a header");
     let header = URL_SAFE_NO_PAD.decode(header).expect("base64url");
     let header: Value = serde_json::from_slice(&header).expect("JSON");
@@ -168,7 +186,9 @@ fn version_of(signed: &impl AsRef<str>) -> String {
 
 /// A new version signs once it is due, what the old one signed stays good until
 /// it is disabled, and then is refused in time. Returns what was refused.
-async fn a_new_version_comes_and_the_old_one_goes<S: Signers>(signing: &Signing<S>) -> S::Signed {
+async fn a_new_version_comes_and_the_old_one_goes<S: Signers>(
+    signing: &Signing<'_, S>,
+) -> S::Signed {
     let [old, _] = signing.make().await;
 
     let version = signing.renew_key().await;
@@ -182,7 +202,7 @@ async fn a_new_version_comes_and_the_old_one_goes<S: Signers>(signing: &Signing<
 
 /// The newest version is disabled: the one before signs again, and the newest
 /// does when it is back.
-async fn the_newest_version_goes_and_comes_back<S: Signers>(signing: &Signing<S>) {
+async fn the_newest_version_goes_and_comes_back<S: Signers>(signing: &Signing<'_, S>) {
     let [old, _] = signing.make().await;
     let version = signing.renew_key().await;
     let new = signing.until_signed_with(&version, &old).await;
@@ -201,7 +221,7 @@ async fn the_newest_version_goes_and_comes_back<S: Signers>(signing: &Signing<S>
 
 /// The role is taken away: the pods say that they cannot tell, and go on when it
 /// is back.
-async fn the_role_goes_and_comes_back<S: Signers>(signing: &Signing<S>) {
+async fn the_role_goes_and_comes_back<S: Signers>(signing: &Signing<'_, S>) {
     let [signed, _] = signing.make().await;
     let role = GrantBody {
         identity: S::DEPLOYMENT.to_owned(),

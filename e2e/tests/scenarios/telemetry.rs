@@ -2,6 +2,7 @@
 //! five steps, metrics, and logs that belong together.
 
 mod collector;
+mod trace;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,11 +12,15 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use platform::telemetry::metrics::{self, Kind, Metric};
 use serde_json::Value;
 
-use crate::person::Person;
+use crate::person::{Page, Person};
 use crate::stage::{start, story};
 use collector::{Collector, Told};
+use trace::Trace;
 
 const PODS: [&str; 3] = ["frontend", "backend", "worker"];
+
+/// No federated credential of the identity has this subject.
+const NO_TRUST: &str = "AADSTS700213";
 
 const STEPS: [&str; 5] = [
     "1 service-account token read",
@@ -48,23 +53,46 @@ async fn one_request(stack: &Stack) {
         .await;
 }
 
+/// A person attaches a file to it, and sees that the worker has looked at it and has
+/// recorded that.
+async fn one_file(stack: &Stack) {
+    let person = Person::at(stack);
+    person
+        .attach("Write the report", "notes.txt", b"Notes.")
+        .await;
+    let ready = |page: &Page| page.activity().len() == 3;
+    person.until(stack, "the activity tells of it", ready).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_is_one_trace_from_the_page_to_the_worker() {
     let collector = Collector::start().await;
-    let stack = start(told_to(&collector.endpoint)).await;
+    let options = told_to(&collector.endpoint).with("backend", "RELAY_SWEEP_SECONDS", "1");
+    let stack = start(options).await;
 
     one_request(&stack).await;
+    one_file(&stack).await;
     let logs = Logs::of(&stack);
     let mut metrics = BTreeMap::new();
     for pod in PODS {
         metrics.insert(pod, measured(&logs, pod).await);
     }
     let audit = story(&stack).await;
+    let impostor = logs.inventory("frontend")["client_id"].clone();
+    let impostor = impostor.as_str().expect("a client id");
+    an_exchange_is_refused(&stack, impostor).await;
     stack.stop(|_| {}).await.expect("everything ends");
 
     let spans = collector.spans();
-    let page = page_request(&spans);
+    let of_the_impostor = |span: &Told| {
+        let identity = span.says("identity.client_id");
+        span.service == "worker" && identity == impostor
+    };
+    let (refused, spans): (Vec<_>, Vec<_>) = spans.into_iter().partition(of_the_impostor);
+    tells_the_refused_exchange(&refused, impostor);
+    let page = page_request(&spans, "/lists/{list}/todos");
     goes_through_all_pods(&spans, page, &audit);
+    a_file_goes_all_the_way(&spans, &audit);
     tells_the_five_steps(&spans, page, &logs);
     the_metrics_are_there(&metrics);
     logs.belong_to(page);
@@ -109,12 +137,12 @@ async fn until_complained(stack: &Stack) -> usize {
     }
 }
 
-/// The request with which the person added the to-do, as the frontend took it.
-fn page_request(spans: &[Told]) -> &Told {
+/// The one form that the person sent to this route, as the frontend took it.
+fn page_request<'s>(spans: &'s [Told], route: &str) -> &'s Told {
     let found: Vec<_> = spans
         .iter()
         .filter(|span| span.service == "frontend" && span.kind == SpanKind::Server)
-        .filter(|span| span.name == "POST /lists/{list}/todos")
+        .filter(|span| span.name == format!("POST {route}"))
         .collect();
     let [page] = found[..] else {
         panic!("the person sent one form: {found:#?}");
@@ -126,44 +154,118 @@ fn page_request(spans: &[Told]) -> &Told {
 
 /// From the worker's message back to the page, each the child of the one before.
 fn goes_through_all_pods(spans: &[Told], page: &Told, audit: &str) {
-    let of_trace: Vec<_> = spans.iter().filter(|s| s.trace == page.trace).collect();
-    let tree = || {
-        let lines = of_trace.iter().map(|s| {
-            format!(
-                "{} {} {:?}: {} <- {}",
-                s.service, s.name, s.kind, s.id, s.parent
-            )
-        });
-        lines.collect::<Vec<_>>().join("\n")
+    let trace = Trace::of(spans, page);
+    let handled = trace.handled("todo-events");
+    let [handled] = handled[..] else {
+        panic!("the worker is not in it once:\n{}\n{audit}", trace.tree());
     };
-    let handled = of_trace
-        .iter()
-        .find(|span| span.service == "worker" && span.kind == SpanKind::Consumer);
-    let handled =
-        handled.unwrap_or_else(|| panic!("the worker is not in the trace:\n{}\n{audit}", tree()));
-
-    let parent = |span: &&Told| {
-        of_trace
-            .iter()
-            .find(|other| other.id == span.parent)
-            .copied()
-    };
-    let back: Vec<_> = std::iter::successors(Some(*handled), parent)
-        .map(|span| (span.service.as_str(), span.kind))
-        .collect();
+    let back = trace.back_from(handled);
     assert_eq!(
         back,
         [
-            ("worker", SpanKind::Consumer),
-            ("backend", SpanKind::Producer),
-            ("backend", SpanKind::Internal),
-            ("backend", SpanKind::Server),
-            ("frontend", SpanKind::Client),
-            ("frontend", SpanKind::Server),
+            ("worker", "process todo-events", SpanKind::Consumer),
+            (
+                "backend",
+                "service_bus send todo-events",
+                SpanKind::Producer
+            ),
+            ("backend", "relay todo-events", SpanKind::Internal),
+            (
+                "backend",
+                "POST /api/v1/lists/{list}/todos",
+                SpanKind::Server
+            ),
+            ("frontend", "backend add a todo", SpanKind::Client),
+            ("frontend", "POST /lists/{list}/todos", SpanKind::Server),
         ],
         "{}",
-        tree()
+        trace.tree()
     );
+}
+
+/// A file goes to the worker by the frontend's own message; what the worker has to
+/// say of it comes back to the worker through the backend's relay.
+fn a_file_goes_all_the_way(spans: &[Told], audit: &str) {
+    let page = page_request(spans, "/lists/{list}/todos/{todo}/attachments");
+    let trace = Trace::of(spans, page);
+    let to_the_worker = [
+        ("worker", "process attachment-jobs", SpanKind::Consumer),
+        (
+            "frontend",
+            "service_bus send attachment-jobs",
+            SpanKind::Producer,
+        ),
+        (
+            "frontend",
+            "POST /lists/{list}/todos/{todo}/attachments",
+            SpanKind::Server,
+        ),
+    ];
+    let jobs = trace.handled("attachment-jobs");
+    let [job] = jobs[..] else {
+        panic!("the file is not looked at once:\n{}\n{audit}", trace.tree());
+    };
+    assert_eq!(trace.back_from(job), to_the_worker, "{}", trace.tree());
+
+    let of_the_worker = [
+        ("worker", "process todo-events", SpanKind::Consumer),
+        (
+            "backend",
+            "service_bus send todo-events",
+            SpanKind::Producer,
+        ),
+        ("backend", "relay todo-events", SpanKind::Internal),
+    ];
+    let expected = [&of_the_worker[..], &to_the_worker[..]].concat();
+    let events = trace.handled("todo-events");
+    let back: Vec<_> = events.iter().map(|event| trace.back_from(event)).collect();
+    assert!(back.contains(&expected), "{}\n{audit}", trace.tree());
+}
+
+/// A worker that says to be the frontend: Entra ID trusts another subject there.
+async fn an_exchange_is_refused(stack: &Stack, impostor: &str) {
+    stack.end_pod("worker").await.expect("it ended");
+    let wrong = [("AZURE_CLIENT_ID", impostor)];
+    stack
+        .start_again("worker", &wrong)
+        .await
+        .expect("it starts");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let logs = Logs::of(stack);
+        let mut lines = logs.0["worker"].iter();
+        let refused = |line: &Value| {
+            line["why"]
+                .as_str()
+                .is_some_and(|why| why.contains(NO_TRUST))
+        };
+        if lines.any(refused) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "the worker is not refused");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The exchange that Entra ID refused fails at the third step, with Entra's code,
+/// and goes no further.
+fn tells_the_refused_exchange(spans: &[Told], impostor: &str) {
+    let steps = |step: &str| {
+        let spans = spans.iter().filter(move |span| span.name == step);
+        spans.collect::<Vec<_>>()
+    };
+    let refused = steps("3 trust checked");
+    assert!(!refused.is_empty(), "{spans:#?}");
+    for span in refused {
+        assert!(span.failed, "{span:?}");
+        assert_eq!(span.why, NO_TRUST, "{span:?}");
+        let subject = "system:serviceaccount:todolist:worker";
+        assert_eq!(span.says("identity.subject"), subject);
+        assert_eq!(span.says("identity.client_id"), impostor);
+    }
+    for later in &STEPS[3..] {
+        assert!(steps(later).is_empty(), "{later}: {:#?}", steps(later));
+    }
 }
 
 /// Every pod has taken every step, as the service account and the identity that

@@ -2,6 +2,7 @@
 //! whatever fails meanwhile, and whoever else is working.
 
 mod at_work;
+mod left_behind;
 
 use std::time::Duration;
 

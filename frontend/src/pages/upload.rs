@@ -4,6 +4,7 @@
 //! is refused before any of the file is looked at.
 
 mod body;
+mod pace;
 
 use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{FromRequest as _, Multipart, Request, State};
@@ -21,7 +22,7 @@ use crate::attachments::{self, Attachments, FileName, Job, Stored, UploadFailure
 use crate::backend::{Attachment, IdempotencyKey, Status};
 use crate::id::{Id, ListId};
 use crate::session::Session;
-use body::Incoming;
+use body::{Incoming, came_too_slowly};
 
 /// What stands around the file in a form is small.
 const AROUND_BYTES: u64 = 64 * 1024;
@@ -176,7 +177,7 @@ fn parts(file: Field<'_>) -> impl Stream<Item = Result<Bytes, MultipartError>> +
 }
 
 fn broken(error: MultipartError) -> Problem {
-    if stopped_coming(&error) {
+    if stopped_coming(&error) || came_too_slowly(&error) {
         Problem::too_slow().caused_by(error)
     } else {
         Problem::broken_off().caused_by(error)

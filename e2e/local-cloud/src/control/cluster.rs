@@ -11,7 +11,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Control, Refusal, bad_request, not_found};
-use crate::audit::{Decision, Entry};
 use crate::cluster::{Denial, TokenRequest};
 
 pub(super) fn routes() -> Router<Control> {
@@ -64,39 +63,15 @@ async fn set_signing(State(control): State<Control>, Json(body): Json<Answered>)
 }
 
 async fn create_pod(State(control): State<Control>, Json(pod): Json<Pod>) -> Response {
-    let (subject, scope) = names(&pod);
+    let asked = pod.clone();
     match control.planes.cluster.create(pod) {
         Ok(running) => Json(running).into_response(),
         Err(denial) => {
-            control.planes.audit.record(Entry {
-                by: "admission".to_owned(),
-                operation: "CreatePod".to_owned(),
-                identity: None,
-                subject: Some(subject),
-                action: "create".to_owned(),
-                scope,
-                decision: Decision::Denied,
-                code: Some(denial.code.to_string()),
-                why: denial.message.clone(),
-            });
+            let record = control.planes.cluster.not_admitted(&asked, &denial);
+            control.planes.audit.record(record);
             refused(&denial)
         }
     }
-}
-
-/// Whom a pod would act for, and what it would be.
-fn names(pod: &Pod) -> (String, String) {
-    let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
-    let account = crate::cluster::service_account(pod);
-    let metadata = &pod.metadata;
-    let name = metadata.name.as_ref().or(metadata.generate_name.as_ref());
-    (
-        format!("system:serviceaccount:{namespace}:{account}"),
-        format!(
-            "namespaces/{namespace}/pods/{}",
-            name.map(String::as_str).unwrap_or_default()
-        ),
-    )
 }
 
 fn refused(denial: &Denial) -> Response {

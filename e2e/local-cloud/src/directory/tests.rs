@@ -22,7 +22,9 @@ fn directory() -> Directory {
 fn directory_of(identities: &Value) -> Directory {
     let model = json!({ "resources": {}, "identities": identities, "grants": [], "calls": [] });
     let model = Model::parse(&model.to_string(), &Roles::built_in()).expect("valid");
-    Directory::from_model(&model, Clock::system(), Holds::default())
+    let clock = Clock::system();
+    let faults = Faults::new(clock.clone());
+    Directory::from_model(&model, clock, Holds::default(), faults)
 }
 
 fn text(subject: &str) -> CredentialText {

@@ -5,11 +5,13 @@
 //! counts them by the minute is assumed.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use time::{Duration, OffsetDateTime};
 
 use super::credentials::{ArmError, CredentialText, FederatedCredential};
-use super::{Directory, IdentityKind};
+use super::{Directory, Entries, IdentityKind};
+use crate::faults::History;
 
 /// How many writes an identity takes in `PER`.
 const WRITES: usize = 15;
@@ -118,13 +120,21 @@ impl Directory {
         self.shared.holds.wait(identity, OPERATION, &scope).await;
 
         let mut entries = self.write();
-        let standing = entries
-            .by_name
+        let Entries {
+            by_name, changed, ..
+        } = &mut *entries;
+        let standing = by_name
             .get_mut(identity)
             .ok_or_else(|| ArmError::no_parent(identity))?;
         let mut credentials = standing.federated_credentials.to_vec();
         let done = change(&mut credentials)?;
-        standing.federated_credentials = credentials.into();
+        let before = std::mem::replace(&mut standing.federated_credentials, credentials.into());
+        let history = changed.entry(identity.to_owned());
+        history
+            .or_insert_with(|| History::new(before))
+            .change(self.shared.clock.now(), |trust| {
+                *trust = Arc::clone(&standing.federated_credentials);
+            });
         drop(entries);
         Ok(done)
     }

@@ -119,7 +119,7 @@ impl Entra {
     /// them from this document needs nobody to vouch for it.
     fn key_set(&self) -> Value {
         let issuer = format!("https://{LOGIN_HOST}/{}/v2.0", names::tenant_id());
-        let keys = self.keys.all();
+        let keys = self.keys.published_pairs(self.clock.now());
         let keys = keys.iter().map(|key| {
             let jwk = key.jwk();
             json!({

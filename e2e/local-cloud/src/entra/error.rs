@@ -13,6 +13,8 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 use uuid::Uuid;
 
+mod faults;
+
 /// Why a token is not issued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AadError {
@@ -20,6 +22,8 @@ pub(crate) struct AadError {
     pub(crate) status: StatusCode,
     pub(crate) error: &'static str,
     pub(crate) text: String,
+    /// In how many seconds to come again, where that is said.
+    pub(crate) retry_after: Option<u32>,
 }
 
 const SEE: &str = "https://learn.microsoft.com/entra/workload-id/workload-identity-federation";
@@ -35,6 +39,7 @@ fn bad_request(code: u32, error: &'static str, text: String) -> AadError {
         status: StatusCode::BAD_REQUEST,
         error,
         text,
+        retry_after: None,
     }
 }
 
@@ -44,6 +49,7 @@ fn invalid_client(code: u32, text: String) -> AadError {
         status: StatusCode::UNAUTHORIZED,
         error: "invalid_client",
         text,
+        retry_after: None,
     }
 }
 
@@ -362,6 +368,10 @@ impl AadError {
         }
         let mut response = no_store((self.status, Json(body)).into_response());
         name(&mut response, trace_id);
+        if let Some(seconds) = self.retry_after {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         response
     }
 }

@@ -4,24 +4,21 @@
 //! The order of the checks is inferred from which error is seen when several
 //! things are wrong at once; see `docs/fidelity.md`.
 
-use std::collections::HashMap;
-
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::access_token::{self, Issued};
 use super::error::AadError;
-use super::{Entra, issuers};
+use super::form::{Form, FormError};
+use super::{Entra, explained, issuers};
 use crate::audit::{Decision, Entry};
 use crate::directory::Identity;
+use crate::explain::exchange::Attempt;
 use crate::graph;
 use crate::jwt::{Claims, JwtError, Unverified};
 use crate::model::{Model, Resource};
 use crate::names;
-
-/// How many parameters a request may have. Ours; Azure's number is not documented.
-const MAX_PARAMETERS: usize = 64;
 
 /// How long an assertion may be meant to live: 25 hours.
 const MAX_LIFETIME: i64 = 25 * 60 * 60;
@@ -89,6 +86,7 @@ struct Trail {
     identity: Option<String>,
     subject: Option<String>,
     resource: String,
+    attempt: Attempt,
 }
 
 impl Entra {
@@ -108,6 +106,9 @@ impl Entra {
                 refusal.text.chars().take(1024).collect(),
             ),
         };
+        let explanation = code
+            .as_deref()
+            .map(|code| self.explain(code, tenant, &trail.attempt));
         self.audit.record(Entry {
             by: "entra".to_owned(),
             operation: "TokenExchange".to_owned(),
@@ -118,6 +119,7 @@ impl Entra {
             decision,
             code,
             why,
+            explanation,
         });
         outcome
     }
@@ -129,12 +131,12 @@ impl Entra {
         trail: &mut Trail,
     ) -> Result<Value, AadError> {
         check_tenant(tenant)?;
-        let form = parameters(body)?;
+        let form = Form::parse(body).map_err(|error| match error {
+            FormError::TooMany => AadError::too_many_parameters(),
+            FormError::Repeated(name) => AadError::repeated_parameter(&name),
+        })?;
         let required = |name: &str| {
-            let value = form
-                .get(name)
-                .map(String::as_str)
-                .filter(|value| !value.is_empty());
+            let value = form.get(name).filter(|value| !value.is_empty());
             value.ok_or_else(|| AadError::missing_parameter(name))
         };
         let grant = required("grant_type")?;
@@ -147,17 +149,22 @@ impl Entra {
                 _ => AadError::unsupported_grant(grant),
             });
         }
-        if form.contains_key("resource") {
+        if form.get("resource").is_some() {
             return Err(AadError::unsupported_parameter("resource"));
         }
         let client_id = required("client_id")?;
         let scope = required("scope")?;
         trail.resource = scope.chars().take(256).collect();
+        trail.attempt = explained::attempt(&form);
         let identity = self
             .directory
             .find(client_id)
             .ok_or_else(|| AadError::unknown_client(client_id, tenant))?;
         trail.identity = Some(identity.name.clone());
+        trail.attempt.identity = trail.identity.clone();
+        if let Some(fault) = self.gate.faults().at_token_endpoint(&identity.name) {
+            return Err(AadError::of_fault(fault));
+        }
 
         let assertion = form
             .get("client_assertion")
@@ -217,6 +224,7 @@ impl Entra {
             decision: Decision::Allowed,
             code: None,
             why: format!("`{resource}` asks for itself"),
+            explanation: None,
         });
         let issued = self.issue(&identity, audience);
         Ok(json!({
@@ -264,7 +272,10 @@ impl Entra {
         if !issuers::is_lawful(&issuer) {
             return Err(AadError::unlawful_issuer(&issuer));
         }
-        let key = self.issuer_keys.find(&issuer, token.kid()).await?;
+        let found = self.issuer_keys.find(&issuer, token.kid()).await;
+        let key = found.map_err(|error| {
+            error.with_code_for_unreachable(self.gate.faults().unreachable_code())
+        })?;
         token.verify(&key).ok_or_else(AadError::bad_signature)
     }
 
@@ -279,13 +290,18 @@ impl Entra {
             OffsetDateTime::from_unix_timestamp(seconds)
                 .map_err(|_| AadError::malformed_assertion())
         };
+        // One of `nbf` and `iat` may be missing; none may be something else.
+        let if_there = |name: &str| claims.has(name).then(|| seconds(name)).transpose();
         let expires = seconds("exp")?;
-        let starts = seconds("nbf").or_else(|_| seconds("iat"))?;
-        let issued = seconds("iat").unwrap_or(starts);
+        let (starts, issued) = match (if_there("nbf")?, if_there("iat")?) {
+            (Some(starts), Some(issued)) => (starts, issued),
+            (Some(only), None) | (None, Some(only)) => (only, only),
+            (None, None) => return Err(AadError::malformed_assertion()),
+        };
         if expires.saturating_sub(issued) > MAX_LIFETIME {
             return Err(AadError::lives_too_long(issued, expires));
         }
-        let (from, until) = (time(starts)?, time(expires)?);
+        let (from, until) = (time(starts.max(issued))?, time(expires)?);
         let now = self.clock.now();
         if now < from || now >= until {
             return Err(AadError::outside_valid_time(now, from, until));
@@ -307,21 +323,6 @@ impl Entra {
         }
         Err(AadError::unknown_resource(resource, tenant))
     }
-}
-
-/// The parameters of a form. One that is sent twice has two meanings, and so none.
-fn parameters(body: &[u8]) -> Result<HashMap<String, String>, AadError> {
-    let mut form = HashMap::new();
-    for (name, value) in url::form_urlencoded::parse(body) {
-        if form.len() >= MAX_PARAMETERS {
-            return Err(AadError::too_many_parameters());
-        }
-        if form.insert(name.to_string(), value.into_owned()).is_some() {
-            let name: String = name.chars().take(64).collect();
-            return Err(AadError::repeated_parameter(&name));
-        }
-    }
-    Ok(form)
 }
 
 fn is_entra(issuer: &str) -> bool {

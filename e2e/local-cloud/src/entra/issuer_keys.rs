@@ -114,6 +114,15 @@ impl IssuerKeys {
         known.remove(issuer);
     }
 
+    /// Of how many issuers something is kept.
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        let known = self.known.lock();
+        known
+            .expect("no one panics while holding the issuers")
+            .len()
+    }
+
     fn known(&self, issuer: &str) -> Arc<tokio::sync::Mutex<Known>> {
         let mut known = self
             .known

@@ -1,6 +1,7 @@
 //! The token endpoint, asked as a pod asks it, with one thing wrong at a time.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -14,14 +15,20 @@ use crate::names;
 use crate::roles::Roles;
 
 mod external;
+mod flood;
 mod kinds;
 mod rules;
 mod wire;
 
 const SUBJECT: &str = "system:serviceaccount:todolist:frontend";
 
+// Making a key takes a tenth of a second or more; the tests share three.
+static ENTRA_KEYS: LazyLock<KeyRing> = LazyLock::new(KeyRing::generate);
+static CLUSTER_KEYS: LazyLock<KeyRing> = LazyLock::new(KeyRing::generate);
+static STRANGER: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
+
 fn tenant_of(model: &Model, clock: &Clock, audit: &Audit, client: reqwest::Client) -> Entra {
-    let keys = KeyRing::generate();
+    let keys = ENTRA_KEYS.clone();
     let gate = Gate::new(
         model.clone(),
         Roles::built_in(),
@@ -46,16 +53,26 @@ struct Tenant {
 
 impl Tenant {
     async fn start() -> Self {
+        Self::with_cluster_keys(CLUSTER_KEYS.clone()).await
+    }
+
+    async fn with_cluster_keys(cluster_keys: KeyRing) -> Self {
+        Self::recording(cluster_keys, Audit::new).await
+    }
+
+    async fn recording(cluster_keys: KeyRing, audit: impl FnOnce(Clock) -> Audit) -> Self {
         let model = Model::parse(
             include_str!("../../../../infra/access.json"),
             &Roles::built_in(),
         )
         .expect("valid");
         let clock = Clock::system();
-        let audit = Audit::new(clock.clone());
-        let cluster_keys = KeyRing::generate();
-        let (client, issuer) =
-            serve_issuer(crate::cluster::issuer::router(cluster_keys.clone())).await;
+        let audit = audit(clock.clone());
+        let (client, issuer) = serve_issuer(crate::cluster::issuer::router(
+            cluster_keys.clone(),
+            clock.clone(),
+        ))
+        .await;
         let entra = tenant_of(&model, &clock, &audit, client.clone());
         Self {
             entra: Arc::new(entra),
@@ -317,7 +334,7 @@ async fn only_rs256_signatures_are_accepted() {
 #[tokio::test]
 async fn a_key_that_the_issuer_does_not_publish_is_refused() {
     let tenant = Tenant::start().await;
-    let stranger = SigningKey::generate();
+    let stranger = &*STRANGER;
     let token = stranger.sign(
         &json!({ "alg": "RS256", "kid": stranger.kid() }),
         &tenant.claims(),
@@ -333,7 +350,7 @@ async fn a_key_that_the_issuer_does_not_publish_is_refused() {
 
 #[tokio::test]
 async fn a_key_that_the_issuer_has_just_published_is_found_by_fetching_once_more() {
-    let tenant = Tenant::start().await;
+    let tenant = Tenant::with_cluster_keys(KeyRing::generate()).await;
     tenant
         .ask(&tenant.form())
         .await

@@ -1,5 +1,7 @@
 //! Microsoft Graph, asked as an application asks it.
 
+use std::sync::LazyLock;
+
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use tower::ServiceExt as _;
@@ -26,6 +28,9 @@ const MODEL: &str = r#"{
         { "identity": "other", "role": "User.Read.All", "scope": "graph" } ],
     "calls": [] }"#;
 
+// Making a key takes a tenth of a second or more; the tests share one.
+static KEYS: LazyLock<KeyRing> = LazyLock::new(KeyRing::generate);
+
 struct Tenant {
     graph: Arc<Graph>,
     gate: Gate,
@@ -38,7 +43,7 @@ impl Tenant {
     fn new() -> Self {
         let roles = Roles::built_in();
         let model = Model::parse(MODEL, &roles).expect("valid");
-        let (keys, clock) = (KeyRing::generate(), Clock::system());
+        let (keys, clock) = (KEYS.clone(), Clock::system());
         let audit = Audit::new(clock.clone());
         let gate = Gate::new(
             model,

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::place::Place;
+use super::place::{Place, Places};
 use super::{ModelError, ServiceAccount};
+use crate::directory;
 
 /// One identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,17 +81,20 @@ enum Kind {
 pub(super) fn parse(
     text: &str,
     identities: BTreeMap<String, &RawValue>,
+    places: &mut Places,
 ) -> Result<BTreeMap<String, Identity>, ModelError> {
     let mut trusted_by: BTreeMap<ServiceAccount, String> = BTreeMap::new();
     let mut parsed = BTreeMap::new();
     for (name, raw) in identities {
         let place = Place::of(text, raw);
+        places.identities.insert(name.clone(), place.line);
         let fields: Text<'_> = place.parse(raw)?;
         let kind = kind(place, &name, &fields)?;
         let mut service_accounts = Vec::new();
         for raw in fields.service_accounts.unwrap_or_default() {
             let place = Place::of(text, raw);
             let account: ServiceAccount = place.parse(raw)?;
+            places.accounts.insert(account.clone(), place.line);
             if let Some(other) = trusted_by.insert(account.clone(), name.clone()) {
                 return Err(ModelError::new(
                     place,
@@ -109,6 +113,8 @@ pub(super) fn parse(
             federated_credentials: fields.federated_credentials,
             shared_because: fields.shared_because,
         };
+        directory::check(&identity)
+            .map_err(|problem| ModelError::new(place, format!("`{name}`: {problem}")))?;
         parsed.insert(name, identity);
     }
     Ok(parsed)

@@ -5,9 +5,9 @@ use super::note::Note;
 
 /// What a file has.
 #[derive(Debug, Default)]
-pub(super) struct Source {
+pub(crate) struct Source {
     /// Its path in the repository.
-    pub(super) file: String,
+    pub(crate) file: String,
     pub(super) functions: Vec<Function>,
     /// The handlers of its routes, such as `todos::add`.
     pub(super) handlers: Vec<String>,
@@ -215,7 +215,7 @@ fn after_generics(text: &str) -> &str {
     text
 }
 
-fn function_name(code: &str) -> Option<&str> {
+pub(crate) fn function_name(code: &str) -> Option<&str> {
     let mut words = code
         .split(' ')
         .skip_while(|word| word.starts_with("pub") || ["async", "const", "default"].contains(word));

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::journal::{Deed, Journal, counted, counter};
 use super::random::Random;
-use super::{Faults, Shared};
+use super::{Faults, Shared, which};
 use crate::api::{Answer, Api};
 
 /// How long someone asks again who gets no answer.
@@ -59,7 +59,7 @@ impl Caller {
 
     /// Changes something in one of the lists.
     pub(crate) async fn change(&mut self, lists: &[Shared]) {
-        let shared = self.random.one_of(lists).clone();
+        let shared = which(lists, &mut self.random).clone();
         match self.random.below(8) {
             0..4 => self.count(&shared).await,
             4..6 => self.add(&shared.list).await,
@@ -94,7 +94,10 @@ impl Caller {
                 let answer = self.insist(Method::PATCH, &path, edit(&late)).await;
                 refused_as_stale(&answer, &etag);
             }
-            Some(answer) => refused_as_stale(&answer, &etag),
+            Some(answer) => {
+                refused_as_stale(&answer, &etag);
+                self.journal.note_overtaken();
+            }
         }
     }
 

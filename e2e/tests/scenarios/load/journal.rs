@@ -2,6 +2,7 @@
 //! there in the end: once, and in order.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use e2e::stack::Stack;
@@ -9,6 +10,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::api::Api;
+use crate::person::Browser;
 use crate::records::Records;
 use crate::stage::settled;
 
@@ -31,6 +33,8 @@ pub(crate) struct Journal {
     deeds: Arc<Mutex<Vec<Deed>>>,
     /// How many of them were acknowledged.
     count: Arc<watch::Sender<usize>>,
+    /// How many edits somebody else was faster with.
+    overtaken: Arc<AtomicUsize>,
 }
 
 impl Journal {
@@ -39,6 +43,16 @@ impl Journal {
             self.count.send_modify(|count| *count += 1);
         }
         self.deeds.lock().expect("no panic").push(deed);
+    }
+
+    /// An edit was refused, because somebody else's came between reading and writing.
+    pub(crate) fn note_overtaken(&self) {
+        self.overtaken.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many edits somebody else was faster with.
+    pub(crate) fn overtaken(&self) -> usize {
+        self.overtaken.load(Ordering::Relaxed)
     }
 
     /// How many deeds were acknowledged, as it grows.
@@ -62,13 +76,16 @@ impl Journal {
             by_list.entry(deed.list.clone()).or_default().push(deed);
         }
         let records = Records::open(stack).await;
+        let browser = Browser::at(stack.address("frontend").expect("the frontend serves"));
         for (list, deeds) in by_list {
             settled(stack, &list).await;
             let activity = records.activity(&list).await;
             each_event_is_there_once_and_in_order(&list, &activity, &deeds);
+            what_ends_a_todo_comes_after_it(&list, &activity);
             let todos = api.all(&format!("lists/{list}/todos")).await;
-            each_todo_is_there_once(&list, &todos, &deeds);
+            each_todo_is_as_it_was_left(&list, &todos, &deeds);
             no_edit_is_lost(&list, &activity, &todos);
+            each_file_is_as_it_was_sent(&browser, &list, &todos, &deeds).await;
         }
     }
 }
@@ -93,23 +110,81 @@ fn each_event_is_there_once_and_in_order(list: &str, activity: &[Value], deeds: 
     assert!(times.is_empty(), "{list}: nobody did {times:?}: {deeds:#?}");
 }
 
-fn each_todo_is_there_once(list: &str, todos: &[Value], deeds: &[Deed]) {
-    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
-    for todo in todos {
-        *times
-            .entry(todo["title"].as_str().unwrap_or_default())
-            .or_default() += 1;
+/// A todo is completed or deleted after it was added.
+fn what_ends_a_todo_comes_after_it(list: &str, activity: &[Value]) {
+    let subject = |entry: &Value| entry["subject"].as_str().map(str::to_owned);
+    for (place, entry) in activity.iter().enumerate() {
+        let kind = entry["type"].as_str().unwrap_or_default();
+        if ["todo.completed", "todo.deleted"].contains(&kind) {
+            let added = activity[..place]
+                .iter()
+                .any(|before| before["type"] == "todo.added" && subject(before) == subject(entry));
+            assert!(
+                added,
+                "{list}: {entry:#?} without a beginning: {activity:#?}"
+            );
+        }
     }
+}
+
+/// Each todo is there once unless it was deleted, and done if it was completed.
+/// Whoever completes or deletes one asks until that is acknowledged.
+fn each_todo_is_as_it_was_left(list: &str, todos: &[Value], deeds: &[Deed]) {
     for deed in deeds.iter().filter(|deed| deed.event == "todo.added") {
-        let deleted = deeds
-            .iter()
-            .any(|other| other.event == "todo.deleted" && other.text == deed.text);
-        let found = times.get(&*deed.text).copied().unwrap_or_default();
-        let right = match (deed.acknowledged, deleted || counted(&deed.text).is_some()) {
-            (true, false) => found == 1,
-            _ => found <= 1,
+        // A counter's title has changed since.
+        if counted(&deed.text).is_some() {
+            continue;
+        }
+        let was = |event: &str| {
+            let mut deeds = deeds.iter();
+            deeds.any(|other| other.event == event && other.text == deed.text)
         };
-        assert!(right, "{list}: {deed:?} is there {found} times: {todos:#?}");
+        let done: Vec<_> = todos
+            .iter()
+            .filter(|todo| todo["title"] == *deed.text)
+            .map(|todo| todo["done"].as_bool().unwrap_or_default())
+            .collect();
+        let expected = if was("todo.deleted") {
+            vec![]
+        } else {
+            vec![was("todo.completed")]
+        };
+        let right = done == expected || (done.is_empty() && !deed.acknowledged);
+        assert!(
+            right,
+            "{list}: {deed:?} is there as {done:?} and not {expected:?}: {todos:#?}"
+        );
+    }
+}
+
+/// Each file that was taken can be had again. They are attached to the counter, and
+/// each says its own name.
+async fn each_file_is_as_it_was_sent(
+    browser: &Browser,
+    list: &str,
+    todos: &[Value],
+    deeds: &[Deed],
+) {
+    let files = deeds.iter().filter(|deed| deed.event == "attachment.ready");
+    let names: Vec<_> = files.map(|deed| &*deed.text).collect();
+    if names.is_empty() {
+        return;
+    }
+    let counter = todos
+        .iter()
+        .find(|todo| todo["title"].as_str().and_then(counted).is_some());
+    let counter = counter.and_then(|todo| todo["id"].as_str());
+    let path = format!("/lists/{list}/todos/{}", counter.expect("a counter"));
+    let page = browser.get(&path).await.expect("the counter's page");
+    for name in names {
+        let file = browser.fetch(&page.link(name)).await.expect("an answer");
+        let status = file.status();
+        let content = file.bytes().await.expect("the whole file");
+        assert_eq!(
+            (status.as_u16(), &*content),
+            (200, name.as_bytes()),
+            "{path}"
+        );
     }
 }
 

@@ -32,10 +32,9 @@ impl Random {
         &several[self.below(several.len())]
     }
 
-    /// Takes the first that is left of one of several.
-    pub(crate) fn take_from_one_of<T>(&mut self, several: &mut Vec<Vec<T>>) -> T {
-        several.retain(|one| !one.is_empty());
+    /// Takes one of several.
+    pub(crate) fn take<T>(&mut self, several: &mut Vec<T>) -> T {
         let one = self.below(several.len());
-        several[one].remove(0)
+        several.swap_remove(one)
     }
 }

@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 
 use super::journal::{Deed, Journal, counted, counter};
 use super::random::Random;
-use super::{Faults, Shared};
+use super::{Faults, Shared, which};
 use crate::person::{Browser, Form, Page};
 
 /// How long someone tries again who gets no page.
@@ -45,7 +45,7 @@ impl Visitor {
 
     /// Changes something in one of the lists.
     pub(crate) async fn change(&mut self, lists: &[Shared]) {
-        let shared = self.random.one_of(lists).clone();
+        let shared = which(lists, &mut self.random).clone();
         match self.random.below(4) {
             0 => self.add(&shared).await,
             1 => self.attach(&shared).await,
@@ -56,9 +56,8 @@ impl Visitor {
     /// Adds a to-do. The form has a key: sending it again adds nothing.
     async fn add(&mut self, shared: &Shared) {
         let title = self.unique();
-        let list = self.open(&shared.path()).await;
-        let form = list.form("/todos").with("title", &title);
-        let page = self.insist(&form).await;
+        let fill = |list: &Page| list.form("/todos").with("title", &title);
+        let page = self.fill(&shared.path(), fill).await;
         assert!(page.status.is_success(), "{}", page.words());
         self.note(shared, "todo.added", &title, true);
     }
@@ -74,11 +73,13 @@ impl Visitor {
             Some(page) if page.status.is_success() => {
                 self.note(shared, "todo.edited", &title, true);
             }
+            Some(page) if page.status == StatusCode::FORBIDDEN => {}
             Some(page) => {
                 assert_eq!(page.status, StatusCode::CONFLICT, "{}", page.words());
+                self.journal.note_overtaken();
                 // The frontend asks again when the backend's answer is lost: what
                 // was faster may have been this edit, or one after it.
-                if self.faults == Faults::Expected {
+                if self.faults.are_kills() {
                     self.note(shared, "todo.edited", &title, false);
                 }
             }
@@ -89,11 +90,11 @@ impl Visitor {
     /// Attaches a file to the counter, and waits for no more than that it is taken.
     async fn attach(&mut self, shared: &Shared) {
         let name = format!("{}.txt", self.unique());
-        let page = self.open(&shared.path_of_counter()).await;
-        let form = page.form("/attachments");
-        let page = self
-            .insist(&form.with_file("file", &name, name.as_bytes()))
-            .await;
+        let fill = |counter: &Page| {
+            let form = counter.form("/attachments");
+            form.with_file("file", &name, name.as_bytes())
+        };
+        let page = self.fill(&shared.path_of_counter(), fill).await;
         assert!(page.status.is_success(), "{}", page.words());
         self.note(shared, "attachment.added", &name, true);
         self.note(shared, "attachment.ready", &name, true);
@@ -125,6 +126,18 @@ impl Visitor {
         }
     }
 
+    /// Fills a form of a page and sends it. Whose session is refused opens the page
+    /// anew, as it says: nothing was changed.
+    async fn fill(&mut self, path: &str, fill: impl Fn(&Page) -> Form) -> Page {
+        loop {
+            let form = fill(&self.open(path).await);
+            let page = self.insist(&form).await;
+            if page.status != StatusCode::FORBIDDEN {
+                return page;
+            }
+        }
+    }
+
     /// Sends a form that may be sent again until there is an answer.
     async fn insist(&mut self, form: &Form) -> Page {
         let deadline = Instant::now() + PATIENCE;
@@ -140,7 +153,12 @@ impl Visitor {
     /// what was done.
     async fn send(&mut self, form: &Form) -> Option<Page> {
         let browser = self.random.one_of(&self.browsers).clone();
+        let session = browser.cookie();
         match browser.submit(form).await {
+            Ok(page) if page.status == StatusCode::FORBIDDEN => {
+                self.faults.may_end(&session, &page.words());
+                Some(page)
+            }
             Ok(page) if !page.status.is_server_error() => Some(page),
             trouble => {
                 self.may_be(&trouble);

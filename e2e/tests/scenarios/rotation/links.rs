@@ -6,12 +6,12 @@ use serde_json::json;
 
 use super::{
     Signers, Signing, a_new_version_comes_and_the_old_one_goes,
-    the_newest_version_goes_and_comes_back, the_role_goes_and_comes_back,
+    the_newest_version_goes_and_comes_back, the_role_goes_and_comes_back, two_signers,
 };
 use crate::api::{Answer, Api};
 use crate::person::Person;
 
-struct Links([Api; 2]);
+pub(super) struct Links([Api; 2]);
 
 impl Signers for Links {
     const DEPLOYMENT: &'static str = "backend";
@@ -56,11 +56,12 @@ impl Signers for Links {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn links_outlive_a_new_key_and_end_with_their_own() {
-    let signing = Signing::<Links>::start().await;
+    let stack = two_signers::<Links>().await;
+    let signing = Signing::<Links>::of(&stack).await;
 
     let withdrawn = a_new_version_comes_and_the_old_one_goes(&signing).await;
 
-    let page = Person::at(&signing.stack)
+    let page = Person::at(&stack)
         .open(&format!("/shared/{withdrawn}"))
         .await;
     assert_eq!(page.status, StatusCode::GONE, "{}", page.words());
@@ -70,23 +71,25 @@ async fn links_outlive_a_new_key_and_end_with_their_own() {
         "{}",
         page.words()
     );
-    signing.stack.stop(|_| {}).await.expect("everything ends");
+    stack.stop(|_| {}).await.expect("everything ends");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn links_are_signed_with_the_key_before_when_the_newest_is_disabled() {
-    let signing = Signing::<Links>::start().await;
+    let stack = two_signers::<Links>().await;
+    let signing = Signing::<Links>::of(&stack).await;
 
     the_newest_version_goes_and_comes_back(&signing).await;
 
-    signing.stack.stop(|_| {}).await.expect("everything ends");
+    stack.stop(|_| {}).await.expect("everything ends");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn links_cannot_be_told_without_the_role_and_are_again_with_it() {
-    let signing = Signing::<Links>::start().await;
+    let stack = two_signers::<Links>().await;
+    let signing = Signing::<Links>::of(&stack).await;
 
     the_role_goes_and_comes_back(&signing).await;
 
-    signing.stack.stop(|_| {}).await.expect("everything ends");
+    stack.stop(|_| {}).await.expect("everything ends");
 }

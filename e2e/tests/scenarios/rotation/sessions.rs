@@ -8,19 +8,19 @@ use scraper::{Html, Selector};
 
 use super::{
     Signers, Signing, a_new_version_comes_and_the_old_one_goes,
-    the_newest_version_goes_and_comes_back, the_role_goes_and_comes_back, version_of,
+    the_newest_version_goes_and_comes_back, the_role_goes_and_comes_back, two_signers, version_of,
 };
 
 const NAME: &str = "todolist-session";
 
 /// The pages of the two pods.
-struct Sites {
+pub(super) struct Sites {
     client: Client,
     lists: [String; 2],
 }
 
 /// A browser's cookie, and the page with the form that makes a list.
-struct Session {
+pub(super) struct Session {
     cookie: String,
     csrf: String,
     key: String,
@@ -125,7 +125,8 @@ impl Signers for Sites {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_outlive_a_new_key_and_whoever_had_one_that_ended_goes_on() {
-    let signing = Signing::<Sites>::start().await;
+    let stack = two_signers::<Sites>().await;
+    let signing = Signing::<Sites>::of(&stack).await;
 
     let ended = a_new_version_comes_and_the_old_one_goes(&signing).await;
 
@@ -137,23 +138,25 @@ async fn sessions_outlive_a_new_key_and_whoever_had_one_that_ended_goes_on() {
             .is_good(&reloaded, "the form of the page that was reloaded")
             .await;
     }
-    signing.stack.stop(|_| {}).await.expect("everything ends");
+    stack.stop(|_| {}).await.expect("everything ends");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_are_signed_with_the_key_before_when_the_newest_is_disabled() {
-    let signing = Signing::<Sites>::start().await;
+    let stack = two_signers::<Sites>().await;
+    let signing = Signing::<Sites>::of(&stack).await;
 
     the_newest_version_goes_and_comes_back(&signing).await;
 
-    signing.stack.stop(|_| {}).await.expect("everything ends");
+    stack.stop(|_| {}).await.expect("everything ends");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_cannot_be_told_without_the_role_and_are_again_with_it() {
-    let signing = Signing::<Sites>::start().await;
+    let stack = two_signers::<Sites>().await;
+    let signing = Signing::<Sites>::of(&stack).await;
 
     the_role_goes_and_comes_back(&signing).await;
 
-    signing.stack.stop(|_| {}).await.expect("everything ends");
+    stack.stop(|_| {}).await.expect("everything ends");
 }

@@ -31,6 +31,8 @@ pub(crate) struct Told {
     pub(crate) parent: String,
     pub(crate) attributes: BTreeMap<String, String>,
     pub(crate) failed: bool,
+    /// What it says of its failure.
+    pub(crate) why: String,
 }
 
 impl Told {
@@ -90,7 +92,9 @@ fn of_resource(spans: ResourceSpans) -> impl Iterator<Item = Told> {
 }
 
 fn told(service: String, span: Span) -> Told {
+    let why = span.status.as_ref().map(|status| status.message.clone());
     Told {
+        why: why.unwrap_or_default(),
         service,
         kind: span.kind(),
         failed: span

@@ -38,6 +38,13 @@ pub(super) struct Announced {
     id: String,
 }
 
+impl Announced {
+    /// Where its bytes are.
+    pub(super) fn blob(&self) -> String {
+        format!("inbox/{}", self.id)
+    }
+}
+
 /// The repository's access model with other settings of a queue.
 pub(super) fn queue_with(queue: &str, settings: Value) -> NamedTempFile {
     let text = std::fs::read_to_string(e2e::default_model()).expect("infra/access.json");
@@ -100,10 +107,15 @@ impl AtWork {
 
     /// Puts the bytes where the frontend would.
     pub(super) async fn upload(&self, attachment: &Announced, bytes: &'static [u8]) {
+        self.put_blob(&attachment.blob(), bytes).await;
+    }
+
+    /// Puts a blob under any name.
+    pub(super) async fn put_blob(&self, name: &str, bytes: &'static [u8]) {
         let scope = "https://storage.azure.com/.default";
         let token = access_token(&self.stack, "frontend", scope).await;
         let host = "localstorage.blob.core.windows.net";
-        let url = format!("https://{host}/attachments/inbox/{}", attachment.id);
+        let url = format!("https://{host}/attachments/{name}");
         let request = outsider::http(&self.stack)
             .put(Url::parse(&url).expect("a URL"))
             .bearer_auth(token)
@@ -175,6 +187,18 @@ impl AtWork {
             usize::from(all && only)
         };
         self.until("no other files are there", 1, stored).await;
+    }
+
+    /// Whether a blob is stored under this name.
+    pub(super) async fn is_stored(&self, name: &str) -> bool {
+        let state = self.stack.control().state().await.expect("the state");
+        state["storage"].to_string().contains(name)
+    }
+
+    /// Waits until no blob is stored under this name.
+    pub(super) async fn until_gone(&self, name: &str) {
+        let gone = || async { usize::from(!self.is_stored(name).await) };
+        self.until(&format!("{name} is removed"), 1, gone).await;
     }
 
     /// Lets a held operation go on.

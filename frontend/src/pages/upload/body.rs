@@ -1,11 +1,12 @@
-//! The body of a form with a file, a small piece at a time, and as much of it as
-//! is allowed.
+//! The body of a form with a file, a small piece at a time, as much of it as is
+//! allowed, and for as long as it keeps its pace.
 //!
 //! The reader of forms takes all that is there before it looks at any of it, and
 //! a quick connection always has more: it would hold most of a file. So after
 //! each piece there is nothing for a moment. And what comes before the file is
 //! held until the file begins: that is little, or it is no form of ours.
 
+use std::error::Error;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -16,6 +17,8 @@ use axum::extract::Request;
 use bytes::Bytes;
 use futures::Stream;
 use tokio::time::timeout;
+
+use super::pace::Pace;
 
 /// A piece: what is there, and no more than this.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -39,12 +42,26 @@ struct Inner {
     allowed: u64,
     /// Whether the last thing was a piece.
     has_given: bool,
+    pace: Pace,
+    /// Whether it came too slowly.
+    is_late: bool,
 }
 
 /// More than is allowed.
 #[derive(Debug, thiserror::Error)]
 #[error("more than is read of such a form")]
 struct TooMuch;
+
+/// Less than is waited for.
+#[derive(Debug, thiserror::Error)]
+#[error("the body comes too slowly")]
+struct TooSlow;
+
+/// Whether a body could not be read because it came too slowly.
+pub(super) fn came_too_slowly(error: &(dyn Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.any(<dyn Error>::is::<TooSlow>)
+}
 
 impl Incoming {
     /// The body of a request, and the request with what may be read of it: the
@@ -56,6 +73,8 @@ impl Incoming {
             rest: Bytes::new(),
             allowed: HEAD_BYTES,
             has_given: false,
+            pace: Pace::new(),
+            is_late: false,
         })));
         let body = Body::from_stream(incoming.clone());
         (Request::from_parts(head, body), incoming)
@@ -68,8 +87,11 @@ impl Incoming {
     }
 
     /// Reads on what nobody wants, within bounds: a browser shows an answer only
-    /// when it could send what it had to send.
+    /// when it could send what it had to send. Who sent too slowly has had its time.
     pub(super) async fn absorb(self) {
+        if self.with(|inner| inner.is_late) {
+            return;
+        }
         self.with(|inner| inner.allowed = ABSORBED_BYTES);
         let end =
             std::future::poll_fn(|cx| match ready!(self.with(|inner| inner.poll_piece(cx))) {
@@ -93,10 +115,18 @@ impl Incoming {
 impl Inner {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, axum::BoxError>>> {
         while self.rest.is_empty() {
-            match ready!(Pin::new(&mut self.body).poll_next(cx)) {
-                Some(Ok(came)) => self.rest = came,
-                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
-                None => return Poll::Ready(None),
+            match Pin::new(&mut self.body).poll_next(cx) {
+                Poll::Ready(Some(Ok(came))) => {
+                    self.pace.came(came.len() as u64);
+                    self.rest = came;
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => {
+                    ready!(self.pace.poll_end(cx));
+                    self.is_late = true;
+                    return Poll::Ready(Some(Err(TooSlow.into())));
+                }
             }
         }
         let piece = self.rest.split_to(self.rest.len().min(PIECE_BYTES));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, LazyLock, RwLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -17,6 +17,9 @@ use crate::entra::Issuers;
 use crate::entra::tests::serve_issuer;
 use crate::keys::{SigningKey, jwks};
 use crate::names;
+
+// Making a key takes a tenth of a second or more; the tests share one.
+static KEY: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
 
 /// What is published, by path, and how often somebody asked.
 #[derive(Clone, Default)]
@@ -42,7 +45,7 @@ impl Issuer {
         let (client, serving) = serve_issuer(router).await;
         let issuers = Issuers::new(client, [names::ISSUER_HOST.to_owned()]);
         let clock = Clock::system();
-        let published = SigningKey::generate().jwk();
+        let published = KEY.jwk();
         let issuer = Self {
             keys: IssuerKeys::new(issuers, clock.clone()),
             clock,

@@ -14,7 +14,7 @@ const MODEL: &str = r#"{
 
 /// An issuer that signs and publishes with its own key, at an address of its own.
 struct Other {
-    key: SigningKey,
+    key: &'static SigningKey,
     ca: String,
     address: SocketAddr,
     _serving: tokio_util::task::AbortOnDropHandle<()>,
@@ -22,7 +22,7 @@ struct Other {
 
 impl Other {
     async fn start() -> Self {
-        let key = SigningKey::generate();
+        let key = &*STRANGER;
         let discovery = json!({ "issuer": ISSUER, "jwks_uri": format!("{ISSUER}/keys") });
         let keys = crate::keys::jwks(&[key.jwk()]);
         let router = Router::new()
@@ -35,8 +35,8 @@ impl Other {
         let listener = tokio::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let listener = listener.await.expect("a port");
         let address = listener.local_addr().expect("bound");
-        let routes = crate::front_door::Routes::all_to(router);
-        let serving = crate::front_door::serve_tls(listener, Arc::clone(&tls.server), routes);
+        let all = crate::front_door::Routes::all_to(router);
+        let serving = crate::front_door::serve_tls(listener, Arc::clone(&tls.server), all);
         Self {
             key,
             ca: tls.ca_pem,

@@ -173,7 +173,7 @@ async fn a_tenant_of_zeros_is_no_tenant() {
 #[tokio::test]
 async fn of_several_mistakes_the_first_in_order_is_told() {
     let tenant = Tenant::start().await;
-    let stranger = SigningKey::generate();
+    let stranger = &*STRANGER;
     let mut claims = tenant.claims();
     claims["iss"] = json!("https://evil.test/");
     claims["sub"] = json!("system:serviceaccount:evil:evil");
@@ -193,7 +193,7 @@ async fn of_several_mistakes_the_first_in_order_is_told() {
     assert_eq!(told(&form).await, 700_016);
     form = form.with("client_id", &names::client_id("frontend").to_string());
     assert_eq!(told(&form).await, 50027, "no token");
-    form = form.with("client_assertion", &sign(&stranger, &claims));
+    form = form.with("client_assertion", &sign(stranger, &claims));
     assert_eq!(told(&form).await, 50027, "several audiences");
     for (claim, value, wrong) in [
         ("aud", json!(["evil"]), 700_211),
@@ -202,7 +202,7 @@ async fn of_several_mistakes_the_first_in_order_is_told() {
         ("aud", json!([EXCHANGE_AUDIENCE]), 7_000_272),
     ] {
         claims[claim] = value;
-        form = form.with("client_assertion", &sign(&stranger, &claims));
+        form = form.with("client_assertion", &sign(stranger, &claims));
         assert_eq!(told(&form).await, wrong, "after {claim}");
     }
     let key = tenant.cluster_keys.current();
