@@ -119,14 +119,17 @@ impl LocalCloud {
     /// Starts a cloud on the access model in a file. With a state directory it
     /// leaves there what clients need; without one it makes a temporary one.
     pub async fn start(path: &Path, state: Option<PathBuf>) -> Result<Self, StartError> {
-        Self::start_with(path, state, WebhookVersion::default()).await
+        Self::start_with(path, state, WebhookVersion::default(), Vec::new()).await
     }
 
-    /// The same, with another layout of the workload-identity webhook.
+    /// The same, with another layout of the workload-identity webhook, and with
+    /// external issuers that Entra ID may ask for their keys. Who is trusted is not
+    /// changed by these: that is what federated credentials say.
     pub async fn start_with(
         path: &Path,
         state: Option<PathBuf>,
         webhook: WebhookVersion,
+        issuers: Vec<ExternalIssuer>,
     ) -> Result<Self, StartError> {
         let roles = Roles::built_in();
         let file = path.display().to_string();
@@ -139,20 +142,12 @@ impl LocalCloud {
         let model = model.in_file(model::file_name(path));
         let state =
             StateDirectory::create(state).map_err(StartError::setup("the state directory"))?;
-        start(model, roles, state, webhook).await
+        start(model, roles, state, webhook, issuers).await
     }
 
     /// Where everything is.
     pub fn endpoints(&self) -> &Endpoints {
         &self.endpoints
-    }
-
-    /// Lets Entra ID ask an external issuer for its keys. Who is trusted is not
-    /// changed by it: that is what federated credentials say.
-    pub fn declare_issuer(&self, external: ExternalIssuer) -> Result<(), StartError> {
-        self.entra
-            .declare_issuer(external)
-            .map_err(StartError::setup("an external issuer"))
     }
 
     /// The login host's plane without a network before it, for benchmarks.
@@ -183,6 +178,7 @@ async fn start(
     roles: Roles,
     state: StateDirectory,
     webhook: WebhookVersion,
+    external: Vec<ExternalIssuer>,
 ) -> Result<LocalCloud, StartError> {
     let clock = Clock::system();
     let audit = Audit::new(clock.clone());
@@ -211,7 +207,7 @@ async fn start(
         audit.clone(),
         holds.clone(),
     );
-    let issuers = Issuers::new(client, played);
+    let issuers = issuers(client, played, external)?;
     let entra = Entra::new(
         &model,
         gate.clone(),
@@ -310,6 +306,21 @@ async fn signing_keys() -> Result<(KeyRing, KeyRing), StartError> {
     let next = next.map_err(StartError::setup("the cluster's next signing key"))?;
     let entra = entra.map_err(StartError::setup("Entra's signing key"))?;
     Ok((KeyRing::of(cluster, Some(next)), KeyRing::of(entra, None)))
+}
+
+/// The issuers that Entra ID may ask.
+fn issuers(
+    client: reqwest::Client,
+    played: Vec<String>,
+    external: Vec<ExternalIssuer>,
+) -> Result<Issuers, StartError> {
+    let issuers = Issuers::new(client, played);
+    for one in external {
+        issuers
+            .declare(one)
+            .map_err(StartError::setup("an external issuer"))?;
+    }
+    Ok(issuers)
 }
 
 /// The planes of the model's resources.
