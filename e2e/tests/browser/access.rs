@@ -137,11 +137,15 @@ async fn the_button_is_of_the_session_as_every_form(visit: &Visit<'_>) {
 
     assert_eq!(refused, 403);
     // The browser's console tells that it was refused, and nothing else.
+    let is_refusal = |line: &String| line.contains("403");
+    window
+        .until("the console tells of the refusal", |_| {
+            let console = window.watcher().seen().console;
+            console.iter().any(is_refusal).then_some(())
+        })
+        .await;
     let console = window.watcher().take().console;
-    assert!(
-        console.iter().all(|line| line.contains("403")),
-        "{console:?}"
-    );
+    assert!(console.iter().all(is_refusal), "{console:?}");
 }
 
 /// Presses the button until something is so: probes run once per five seconds, and

@@ -33,7 +33,7 @@ impl Tree {
         let root = e2e::repository();
         let mut sources = Vec::new();
         for directory in ["platform", "backend", "frontend", "e2e"] {
-            collect(&root, &root.join(directory), &mut sources);
+            collect(root, &root.join(directory), &mut sources);
         }
         let mut functions: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (at, source) in sources.iter().enumerate() {
@@ -272,8 +272,9 @@ fn every_rust_file_that_a_document_names_is_there() {
         let prose = text.split("```").step_by(2).collect::<Vec<_>>().concat();
         for quoted in quoted(&prose) {
             let is_directory = name == "ARCHITECTURE.md" && quoted.ends_with('/');
+            let is_source = Path::new(quoted).extension().is_some_and(|end| end == "rs");
             let stands_for_many = quoted.contains(['<', ' ', '*']);
-            if stands_for_many || !(quoted.ends_with(".rs") || is_directory) {
+            if stands_for_many || !(is_source || is_directory) {
                 continue;
             }
             named += 1;
