@@ -234,22 +234,7 @@ async fn start(
         endpoints.add_bus(&host, port_of(&listener)?);
         serving.push(spawn(serve_bus(listener, Arc::clone(&tls.server), bus)));
     }
-    for (host, plane) in &planes {
-        let local = loopback().await?;
-        endpoints.add_plane(host, port_of(&local)?);
-        let routes = Routes::all_to(plane.clone());
-        serving.push(spawn(front_door::serve_tls(
-            local,
-            Arc::clone(&tls.server),
-            routes,
-        )));
-    }
-    let routes = Routes::by_host(planes);
-    serving.push(spawn(front_door::serve_tls(
-        listener,
-        Arc::clone(&tls.server),
-        routes,
-    )));
+    serving.extend(serve_planes(listener, planes, &tls.server, &mut endpoints).await?);
 
     let cluster = Cluster::start(
         state.path().join("pods"),
@@ -381,6 +366,27 @@ async fn serve_bus(listener: TcpListener, tls: Arc<rustls::ServerConfig>, bus: A
         async move { bus.serve(stream).await }
     })
     .await;
+}
+
+/// Serves all planes on one listener by their names, and each on a port of its own.
+async fn serve_planes(
+    listener: TcpListener,
+    planes: BTreeMap<String, Router>,
+    tls: &Arc<rustls::ServerConfig>,
+    endpoints: &mut Endpoints,
+) -> Result<Vec<AbortOnDropHandle<()>>, StartError> {
+    let serve = |listener, routes| {
+        let serving = front_door::serve_tls(listener, Arc::clone(tls), routes);
+        spawn(serving)
+    };
+    let mut serving = Vec::new();
+    for (host, plane) in &planes {
+        let local = loopback().await?;
+        endpoints.add_plane(host, port_of(&local)?);
+        serving.push(serve(local, Routes::all_to(plane.clone())));
+    }
+    serving.push(serve(listener, Routes::by_host(planes)));
+    Ok(serving)
 }
 
 async fn serve_control(
