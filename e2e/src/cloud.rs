@@ -81,6 +81,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     for (host, local) in &endpoints.amqp {
         println!("  {host:<40} AMQP over TLS at {local}");
     }
+    println!("  lab      {}  (the lab console)", cloud.console());
     println!("  Ctrl-C ends it");
     shutdown.requested().await;
     Ok(ExitCode::SUCCESS)

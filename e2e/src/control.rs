@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 mod estate;
 mod forge;
+mod lab;
 mod trust;
 
 pub use estate::Identity;

@@ -43,7 +43,7 @@ pub(crate) struct Options {
     /// The kustomization that the local cloud's pods come from.
     #[arg(long, value_name = "DIR", default_value_os_t = e2e::manifests::default_directory())]
     manifests: PathBuf,
-    /// Write the lines to a file too, as JUnit XML.
+    /// Write the lines to a file too, as XML of `JUnit`.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
 }
@@ -117,7 +117,7 @@ fn tell(lines: &[Line], file: Option<&PathBuf>) -> Result<ExitCode> {
             ),
             State::Failed => println!("{style}{mark} {number} {title}{style:#}"),
             State::NotChecked => {
-                println!("{style}{mark} {number} {title}: nothing to look at{style:#}")
+                println!("{style}{mark} {number} {title}: nothing to look at{style:#}");
             }
         }
         for problem in &line.problems {

@@ -454,6 +454,12 @@ impl Stack {
         self.directory.path().join("cloud")
     }
 
+    /// The address of the cloud's lab console, with the key for it.
+    pub fn console(&self) -> Result<String> {
+        let file = self.cloud_state().join("console");
+        std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))
+    }
+
     /// Where the processes' logs are.
     pub fn logs(&self) -> PathBuf {
         self.directory.path().join("logs")

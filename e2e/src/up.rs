@@ -68,6 +68,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
         println!("{FAINT}`cargo doctor` will not find this by itself: {error:#}{FAINT:#}");
     }
     println!("{FAINT}logs   {}{FAINT:#}", stack.logs().display());
+    println!("{FAINT}lab    {}{FAINT:#}", stack.console()?);
     println!(
         "{FAINT}Try: add a to-do, attach a file and watch the worker process it; then open Access. Ctrl-C stops all.{FAINT:#}"
     );

@@ -17,6 +17,7 @@ mod drawing;
 mod files;
 mod holds;
 mod installed;
+mod lab;
 mod live;
 mod outline;
 mod pictures;
@@ -92,6 +93,7 @@ fn every_scenario() -> Vec<Scenario> {
         access::scenarios(),
         drawing::scenarios(),
         trust::scenarios(),
+        lab::scenarios(),
         accessibility::scenarios(),
     ]
     .into_iter()

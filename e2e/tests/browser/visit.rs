@@ -12,6 +12,7 @@ use chromiumoxide::cdp::browser_protocol::target::{
 use e2e::stack::Stack;
 use serde_json::json;
 use tokio::sync::Mutex;
+use url::Url;
 
 use crate::watcher;
 use crate::window::{Manner, Window};
@@ -81,7 +82,7 @@ impl<'w> Visit<'w> {
             let answered = window
                 .call("Runtime.evaluate", json!({ "expression": "0" }))
                 .await;
-            let mut found = window.watcher().seen().complaints(&self.running.origin);
+            let mut found = window.watcher().seen().complaints(window.origin());
             found.extend(answered.err().map(|error| error.to_string()));
             let name = window.name();
             complaints.extend(found.iter().map(|found| format!("{name}: {found}")));
@@ -113,10 +114,19 @@ impl Person<'_> {
 
     /// Opens an empty window.
     pub(crate) async fn opens_a_window(&self) -> Arc<Window> {
-        self.window().await.expect("a window opens")
+        let origin = &self.visit.running.origin;
+        self.window(origin).await.expect("a window opens")
     }
 
-    async fn window(&self) -> Result<Arc<Window>> {
+    /// Opens a window at a page that is not of the workload.
+    pub(crate) async fn opens_elsewhere(&self, address: &Url) -> Arc<Window> {
+        let origin = address.join("/").expect("an address on the web");
+        let window = self.window(&origin).await.expect("a window opens");
+        window.open(address.as_str()).await;
+        window
+    }
+
+    async fn window(&self, origin: &Url) -> Result<Arc<Window>> {
         let params = CreateTargetParams::builder()
             .url("about:blank")
             .browser_context_id(self.context.clone())
@@ -127,7 +137,7 @@ impl Person<'_> {
         let page = page.context("Chromium opens no window")?;
         let mut windows = self.visit.windows.lock().await;
         let name = format!("{}, window {}", self.name, windows.len() + 1);
-        let window = Window::new(page, running.origin.clone(), name, self.manner).await?;
+        let window = Window::new(page, origin.clone(), name, self.manner).await?;
         let window = Arc::new(window);
         windows.push(Arc::clone(&window));
         Ok(window)

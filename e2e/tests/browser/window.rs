@@ -190,6 +190,11 @@ impl Window {
         &self.watcher
     }
 
+    /// Where its pages are.
+    pub(crate) fn origin(&self) -> &Url {
+        &self.origin
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
