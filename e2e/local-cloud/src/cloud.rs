@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
@@ -221,11 +220,8 @@ async fn start(
     let resources = Resources::new(&model, &gate, &clock);
     let mut planes = resources.http;
     planes.insert(names::LOGIN_HOST.to_owned(), Arc::clone(&entra).router());
-    planes.insert(
-        names::ISSUER_HOST.to_owned(),
-        issuer::router(cluster_keys.clone(), clock.clone())
-            .layer(from_fn_with_state(gate.faults().clone(), issuer::troubled)),
-    );
+    let documents = issuer::router(&cluster_keys, &clock, gate.faults());
+    planes.insert(names::ISSUER_HOST.to_owned(), documents);
 
     let mut endpoints = Endpoints::new(proxy.address);
     let mut serving = Vec::new();
@@ -246,7 +242,6 @@ async fn start(
     state
         .project(&model, &cluster, &endpoints)
         .map_err(StartError::setup("the state directory"))?;
-    let faults = gate.faults().clone();
     let planes = Arc::new(Planes {
         gate: gate.clone(),
         entra: Arc::clone(&entra),
@@ -254,7 +249,7 @@ async fn start(
         audit,
         holds,
         cluster,
-        faults,
+        faults: gate.faults().clone(),
         cluster_keys,
         entra_keys,
         vaults: resources.vaults,

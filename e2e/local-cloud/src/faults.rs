@@ -332,7 +332,7 @@ impl Faults {
                 Name::TrustDelay => Some(on.seconds()),
                 Name::TrustFlapping => {
                     let before = self.shared.flaps.fetch_add(1, Ordering::Relaxed);
-                    (before.is_multiple_of(2)).then(|| on.seconds())
+                    before.is_multiple_of(2).then(|| on.seconds())
                 }
                 _ => None,
             }

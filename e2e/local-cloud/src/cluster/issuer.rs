@@ -5,7 +5,7 @@
 
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -69,7 +69,8 @@ pub(crate) fn sign(
 }
 
 /// What the issuer's host serves: discovery document and key set.
-pub(crate) fn router(keys: KeyRing, clock: Clock) -> Router {
+pub(crate) fn router(keys: &KeyRing, clock: &Clock, faults: &Faults) -> Router {
+    let (keys, clock) = (keys.clone(), clock.clone());
     let base = names::cluster_issuer();
     let path = base
         .split_once(names::ISSUER_HOST)
@@ -97,14 +98,11 @@ pub(crate) fn router(keys: KeyRing, clock: Clock) -> Router {
                 cached(response)
             }),
         )
+        .layer(from_fn_with_state(faults.clone(), troubled))
 }
 
 /// The issuer's documents while there is a fault: late, or not at all.
-pub(crate) async fn troubled(
-    State(faults): State<Faults>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn troubled(State(faults): State<Faults>, request: Request, next: Next) -> Response {
     if faults.issuer_is_away() {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }

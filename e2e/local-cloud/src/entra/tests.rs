@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::*;
 use crate::audit::Decision;
+use crate::faults::Faults;
 use crate::holds::Holds;
 use crate::keys::SigningKey;
 use crate::names;
@@ -69,8 +70,9 @@ impl Tenant {
         let clock = Clock::system();
         let audit = audit(clock.clone());
         let (client, issuer) = serve_issuer(crate::cluster::issuer::router(
-            cluster_keys.clone(),
-            clock.clone(),
+            &cluster_keys,
+            &clock,
+            &Faults::new(clock.clone()),
         ))
         .await;
         let entra = tenant_of(&model, &clock, &audit, client.clone());
