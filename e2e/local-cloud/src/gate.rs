@@ -318,6 +318,13 @@ impl Gate {
         self.hold(caller, operation, &link.scope).await;
     }
 
+    /// The role assignments as they are now.
+    pub fn grants(&self) -> Vec<Grant> {
+        let grants = self.shared.grants.read();
+        let grants = grants.expect("no one panics while holding the grants");
+        grants.now().clone()
+    }
+
     /// Adds a role assignment, as an administrator would.
     pub fn grant(&self, grant: Grant) -> Result<(), String> {
         if self.shared.directory.named(&grant.identity).is_none() {

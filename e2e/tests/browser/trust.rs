@@ -2,11 +2,9 @@
 //! while the frontend can do nothing else. Then the trust is mended.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
-use std::path::{Path, PathBuf};
 
-use e2e::stack::Stack;
 use futures::FutureExt as _;
-use local_cloud::TokenRequest;
+use local_cloud::FederatedCredential;
 use serde_json::json;
 
 use crate::access::{cell, runs_the_probes_until};
@@ -73,53 +71,33 @@ async fn until_it_shows(window: &Window, sought: &Sought) {
     .await;
 }
 
-/// What people see while the frontend runs as a service account that no identity
-/// trusts. However that ends, the frontend has its own again: others need it.
+/// What people see while Entra ID trusts another service account in place of the
+/// frontend's. However that ends, it trusts the frontend again: others need it.
+///
+/// The frontend is started again, because it keeps its access tokens for a day. It
+/// recovers by itself.
 pub(crate) async fn while_it_is_broken(visit: &Visit<'_>, they_see: impl AsyncFnOnce()) {
     let stack = visit.stack();
-    let file = token_file(&stack.cloud_state().join("pods"));
-    let own = std::fs::read_to_string(&file).expect("the pod's token");
-    let request = TokenRequest {
-        namespace: "todolist".to_owned(),
-        service_account: "somebody-else".to_owned(),
-        audience: "api://AzureADTokenExchange".to_owned(),
-        lifetime_seconds: 3600,
-        age_seconds: 0,
+    let control = stack.control();
+    let trusted = control.federated_credentials("frontend").await;
+    let [own] = &trusted.expect("the trust is known")[..] else {
+        panic!("the frontend has one federated credential");
     };
-    let other = stack.control().sign_token(&request).await.expect("signed");
+    let other = FederatedCredential {
+        subject: "system:serviceaccount:todolist:somebody-else".to_owned(),
+        ..own.clone()
+    };
 
-    start_with(stack, &file, &other).await;
+    let written = control.put_federated_credential("frontend", &other).await;
+    written.expect("the trust is broken");
+    stack.kill_pod("frontend").await.expect("it was there");
+    stack.start_again("frontend", &[]).await.expect("it starts");
     let seen = AssertUnwindSafe(they_see()).catch_unwind().await;
-    start_with(stack, &file, &own).await;
+    let written = control.put_federated_credential("frontend", own).await;
+    written.expect("the trust is mended");
     let ready = stack.wait_until_ready("frontend").await;
     ready.expect("the frontend is well again");
     if let Err(panic) = seen {
         resume_unwind(panic);
     }
-}
-
-/// Starts the frontend again with another token in its file: it keeps access
-/// tokens for a day, and what it read of the file for minutes.
-async fn start_with(stack: &Stack, file: &Path, token: &str) {
-    stack.kill_pod("frontend").await.expect("it was there");
-    std::fs::write(file, token).expect("the token is replaced");
-    stack.start_again("frontend", &[]).await.expect("it starts");
-}
-
-/// Where the frontend's token for Entra ID is.
-fn token_file(pods: &Path) -> PathBuf {
-    let mut directories = vec![pods.to_owned()];
-    while let Some(directory) = directories.pop() {
-        let entries = std::fs::read_dir(&directory).expect("a directory");
-        for path in entries.map(|entry| entry.expect("an entry").path()) {
-            let of_frontend = path.to_string_lossy().contains("todolist.frontend");
-            if of_frontend && path.ends_with("azure-identity-token") {
-                return path;
-            }
-            if of_frontend && path.is_dir() {
-                directories.push(path);
-            }
-        }
-    }
-    panic!("no token in {}", pods.display());
 }
