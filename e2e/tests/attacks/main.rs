@@ -41,7 +41,7 @@ fn main() -> ExitCode {
             }
         }
     };
-    let trials = attacks.into_iter().flat_map(|attack| trials(attack, run));
+    let trials = attacks.iter().flat_map(|attack| trials(attack, run));
     let whole = [
         Trial::test(
             "an address in a token is never asked for anything",
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
 }
 
 /// A test for each door that the attack is for.
-fn trials(attack: Attack, run: Option<&'static Run>) -> Vec<Trial> {
+fn trials(attack: &Attack, run: Option<&'static Run>) -> Vec<Trial> {
     let doors = doors::ALL.into_iter();
     doors
         .filter_map(|door| {

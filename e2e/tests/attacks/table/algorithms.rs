@@ -38,7 +38,7 @@ pub(super) fn attacks() -> Vec<Attack> {
             }
         }),
         other("an alg that is no text", |token| {
-            token.header("alg", json!(["RS256"]))
+            token.header("alg", json!(["RS256"]));
         }),
         other(
             "HS256 with the public key's modulus as the secret",

@@ -12,6 +12,14 @@ use super::{Attack, attack};
 use crate::draft::{Draft, Signature};
 
 pub(super) fn attacks() -> Vec<Attack> {
+    [ids(), brought(), extensions()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// Keys by the names that tokens give them.
+fn ids() -> Vec<Attack> {
     let by_stranger = |name, kid: fn() -> String| {
         attack(name, move |token| {
             token.by_stranger();
@@ -22,17 +30,9 @@ pub(super) fn attacks() -> Vec<Attack> {
     let misnamed = |name, kid: fn() -> String| {
         attack(name, move |token| token.header("kid", kid())).shut(7_000_272, "TokenUnknownKey")
     };
-    let brought = |name, header: fn(&mut Draft<'_>)| {
-        attack(name, move |token| {
-            token.by_stranger();
-            token.header("kid", Draft::strangers_id());
-            header(token);
-        })
-        .shut(7_000_272, "TokenUnknownKey")
-    };
     vec![
         attack("a stranger's key under the issuer's id", |token| {
-            token.by_stranger()
+            token.by_stranger();
         })
         .shut(700_027, "TokenSignature"),
         by_stranger("a stranger's key under its own id", || {
@@ -74,6 +74,20 @@ pub(super) fn attacks() -> Vec<Attack> {
             .shut(50_027, "TokenMalformed"),
         attack("two ids", |token| token.header("kid", json!(["a", "b"])))
             .shut(50_027, "TokenMalformed"),
+    ]
+}
+
+/// A key that a token brings along, or points at.
+fn brought() -> Vec<Attack> {
+    let brought = |name, header: fn(&mut Draft<'_>)| {
+        attack(name, move |token| {
+            token.by_stranger();
+            token.header("kid", Draft::strangers_id());
+            header(token);
+        })
+        .shut(7_000_272, "TokenUnknownKey")
+    };
+    vec![
         brought("jku: a set of keys elsewhere", |token| {
             let address = format!("https://{}/keys", token.ear);
             token.header("jku", address);
@@ -101,6 +115,12 @@ pub(super) fn attacks() -> Vec<Attack> {
             token.header("jku", address);
         })
         .open(),
+    ]
+}
+
+/// What makes of a token something else.
+fn extensions() -> Vec<Attack> {
+    vec![
         attack("crit: what must be understood and is not", |token| {
             token.header("crit", json!(["exp"]));
             token.header("exp", 1);
