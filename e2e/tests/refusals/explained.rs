@@ -395,7 +395,7 @@ fn resources() -> Vec<(&'static str, Mistake, Explained)> {
                 code: "AdmissionServiceAccount",
                 step: 1,
                 field: "service account",
-                parting: Some((15, Some('e'), Some('n'))),
+                parting: Some((16, Some('d'), Some('n'))),
                 words: "lacks `n`",
                 ..Explained::default()
             },
