@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anstream::println;
 use anyhow::Result;
-use local_cloud::LocalCloud;
+use local_cloud::{ExternalIssuer, LocalCloud, WebhookVersion};
 use platform::server::Shutdown;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -19,7 +19,10 @@ use tracing_subscriber::filter::LevelFilter;
     after_help = "Example: use the frontend's identity from another program\n  \
     cargo cloud --state /tmp/cloud\n  \
     set -a; . /tmp/cloud/env/todolist.frontend.env; set +a   # in another shell\n  \
-    your-program-with-an-azure-sdk"
+    your-program-with-an-azure-sdk\n\n\
+Example: let a cluster on this machine be asked for its keys\n  \
+    cargo cloud --model access.json \\\n    \
+    --issuer https://kubernetes.default.svc.cluster.local,ca=ca.crt,address=127.0.0.1:6443"
 )]
 pub(crate) struct Options {
     /// The access model: what exists, who trusts whom, who may do what.
@@ -28,6 +31,15 @@ pub(crate) struct Options {
     /// Where to leave what clients need; a temporary directory by default.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    /// Whose layout the workload-identity webhook has: v1.5 (v1.5.1 and before) or
+    /// v1.6. They differ in where a pod finds its token.
+    #[arg(long, value_name = "VERSION", default_value_t)]
+    webhook: WebhookVersion,
+    /// An external issuer whose keys may be fetched, with the CA of its server and,
+    /// where its name does not lead there, its address. It is trusted by the
+    /// federated credentials that name it. May be given several times.
+    #[arg(long, value_name = "URL[,ca=FILE][,address=IP:PORT]")]
+    issuer: Vec<ExternalIssuer>,
     /// What to log on standard error: error, warn, info (with the audit) or debug.
     #[arg(long, default_value = "warn")]
     log: LevelFilter,
@@ -48,7 +60,10 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     } else {
         shutdown
     };
-    let cloud = LocalCloud::start(&options.model, options.state).await?;
+    let cloud = LocalCloud::start_with(&options.model, options.state, options.webhook).await?;
+    for external in options.issuer {
+        cloud.declare_issuer(external)?;
+    }
     let endpoints = cloud.endpoints();
     let state = cloud.state_directory().display();
     println!("local cloud, not Azure");

@@ -1,16 +1,34 @@
 //! The client of the local cloud's control API.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use local_cloud::audit::Record;
 use local_cloud::control::GrantBody;
+use local_cloud::faults::{Active, Switch};
 use local_cloud::holds::{Matcher, State};
+use local_cloud::keys::PublishedKey;
 use local_cloud::{Endpoints, RunningPod, TokenRequest};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
+
+mod forge;
+mod trust;
+
+/// What the API server says to a pod that it does not create: its `Status`, with
+/// the code and the text that `kubectl` shows.
+#[derive(Debug, thiserror::Error)]
+#[error("Error from server{}: {}", reason(.0), .0.message.as_deref().unwrap_or_default())]
+pub struct Refused(pub Status);
+
+fn reason(status: &Status) -> String {
+    let reason = status.reason.as_ref();
+    reason.map_or_else(String::new, |reason| format!(" ({reason})"))
+}
 
 /// Speaks to one running cloud.
 #[derive(Clone)]
@@ -132,6 +150,72 @@ impl Control {
         Ok(())
     }
 
+    /// The keys that the cluster's issuer publishes.
+    pub async fn cluster_keys(&self) -> Result<Vec<PublishedKey>> {
+        self.keys(Method::GET, "cluster/keys").await
+    }
+
+    /// Rotates the cluster's signing key as AKS does: the key before is good for
+    /// another 24 hours, one that was retired earlier goes at once.
+    pub async fn rotate_cluster_key(&self) -> Result<Vec<PublishedKey>> {
+        self.keys(Method::POST, "cluster/keys/rotate").await
+    }
+
+    /// The keys that Entra ID publishes.
+    pub async fn entra_keys(&self) -> Result<Vec<PublishedKey>> {
+        self.keys(Method::GET, "entra/keys").await
+    }
+
+    /// Has Entra ID publish the key that will sign next.
+    pub async fn publish_entra_key(&self) -> Result<Vec<PublishedKey>> {
+        self.keys(Method::POST, "entra/keys/publish").await
+    }
+
+    /// Has Entra ID sign with its next key. The one before stays published until
+    /// it is withdrawn.
+    pub async fn rotate_entra_key(&self) -> Result<Vec<PublishedKey>> {
+        self.keys(Method::POST, "entra/keys/rotate").await
+    }
+
+    /// Has Entra ID publish a retired key no longer.
+    pub async fn withdraw_entra_key(&self, kid: &str) -> Result<Vec<PublishedKey>> {
+        self.keys(Method::DELETE, &format!("entra/keys/{kid}"))
+            .await
+    }
+
+    async fn keys(&self, method: Method, path: &str) -> Result<Vec<PublishedKey>> {
+        let listing = self.send(self.request(method, path)).await?;
+        Ok(listing.json().await?)
+    }
+
+    /// Switches a fault of the identity plane on; returns its number.
+    pub async fn switch_on(&self, switch: &Switch) -> Result<u64> {
+        let request = self.request(Method::POST, "faults").json(switch);
+        let body: Value = self.send(request).await?.json().await?;
+        body["number"]
+            .as_u64()
+            .context("the control API numbers the fault")
+    }
+
+    /// The faults that are on.
+    pub async fn faults(&self) -> Result<Vec<Active>> {
+        let faults = self.send(self.request(Method::GET, "faults")).await?;
+        Ok(faults.json().await?)
+    }
+
+    /// The names of all faults, with what each does.
+    pub async fn fault_names(&self) -> Result<BTreeMap<String, String>> {
+        let names = self.request(Method::GET, "faults/names");
+        Ok(self.send(names).await?.json().await?)
+    }
+
+    /// Switches one fault off, or all.
+    pub async fn clear_faults(&self, number: Option<u64>) -> Result<()> {
+        let path = number.map_or("faults".to_owned(), |number| format!("faults/{number}"));
+        self.send(self.request(Method::DELETE, &path)).await?;
+        Ok(())
+    }
+
     /// Creates a service account in the cluster.
     pub async fn apply(&self, account: &ServiceAccount) -> Result<()> {
         let request = self
@@ -153,12 +237,37 @@ impl Control {
         Ok(token.to_owned())
     }
 
-    /// Creates a pod in the cluster: admission and projected tokens.
-    pub async fn create_pod(&self, pod: &Pod) -> Result<RunningPod> {
-        let response = self
-            .send(self.request(Method::POST, "cluster/pods").json(pod))
+    /// Removes a service account from the cluster.
+    pub async fn remove_account(&self, namespace: &str, name: &str) -> Result<()> {
+        let path = format!("cluster/service-accounts/{namespace}/{name}");
+        self.send(self.request(Method::DELETE, &path)).await?;
+        Ok(())
+    }
+
+    /// Lets the API server sign tokens for volumes, or not.
+    pub async fn answer_token_requests(&self, answered: bool) -> Result<()> {
+        let request = self.request(Method::PUT, "cluster/token-requests");
+        self.send(request.json(&json!({ "answered": answered })))
             .await?;
-        Ok(response.json().await?)
+        Ok(())
+    }
+
+    /// Creates a pod in the cluster: admission and projected tokens. A refusal is
+    /// a [`Refused`].
+    pub async fn create_pod(&self, pod: &Pod) -> Result<RunningPod> {
+        let request = self.request(Method::POST, "cluster/pods").json(pod);
+        let response = request
+            .send()
+            .await
+            .context("the local cloud's control API does not answer")?;
+        if response.status().is_success() {
+            return Ok(response.json().await?);
+        }
+        let body = response.text().await?;
+        match serde_json::from_str(&body) {
+            Ok(status) => Err(Refused(status).into()),
+            Err(_) => bail!("the control API answered to a pod: {body}"),
+        }
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {

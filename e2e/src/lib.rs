@@ -7,14 +7,22 @@ use std::sync::OnceLock;
 use anyhow::{Context as _, Result};
 use platform::settings::Vars;
 
+pub mod back_off;
 pub mod control;
 pub mod expected;
+pub mod faked_clock;
+pub mod kubelet;
+pub mod kustomization;
+mod lifecycle;
 pub mod manifests;
 pub mod pod;
+pub mod probes;
 pub mod process;
 mod running_pod;
 mod service;
 pub mod stack;
+pub mod story;
+pub mod trust;
 
 static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
 

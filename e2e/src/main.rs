@@ -16,7 +16,9 @@ compile_error!("The harness needs Linux: use WSL2 or the devcontainer on Windows
 
 mod api;
 mod cloud;
+mod explain;
 mod guard;
+mod trust_command;
 mod up;
 
 /// The to-do workload, the local cloud that it runs on, and both together.
@@ -31,6 +33,8 @@ struct Cli {
 enum Command {
     Up(up::Options),
     Cloud(cloud::Options),
+    Explain(explain::Options),
+    Trust(trust_command::Options),
     /// Run the workload for a program that calls the backend's API.
     #[command(hide = true)]
     Api,
@@ -80,6 +84,8 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Up(options) => run_to_end("cargo up", up::run(options)),
         Command::Cloud(options) => run_to_end("cargo cloud", cloud::run(options)),
+        Command::Explain(options) => run_to_end("cargo explain", async { explain::run(&options) }),
+        Command::Trust(options) => trust_command::run(options),
         Command::Api => run_to_end("e2e api", api::run()),
         Command::Pod { program, arguments } => {
             let vars = Vars::from_process();

@@ -1,8 +1,7 @@
 //! The Kubernetes manifests, read as typed objects: what `kubectl apply -k`
 //! would apply is what the harness runs.
 //!
-//! Of Kustomize it knows what `k8s` uses: resources (files and other
-//! kustomizations), components, the namespace, and `ConfigMap`s made from files.
+//! What of Kustomize is known, `kustomization.rs` says.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,9 +10,14 @@ use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+use crate::kustomization::Kustomized;
+
+mod places;
+
+pub use places::{Place, Places};
 
 /// What the harness runs unless it is told otherwise: the base with the component
 /// that shows who may do what.
@@ -37,38 +41,30 @@ pub struct Manifests {
     pub deployments: BTreeMap<String, Deployment>,
     /// Services by name.
     pub services: BTreeMap<String, Service>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Kustomization {
-    #[serde(rename = "apiVersion")]
-    _api_version: String,
-    #[serde(rename = "kind")]
-    _kind: String,
-    namespace: Option<String>,
-    #[serde(default)]
-    resources: Vec<PathBuf>,
-    #[serde(default)]
-    components: Vec<PathBuf>,
-    #[serde(default)]
-    config_map_generator: Vec<ConfigMapFromFiles>,
-    #[serde(default, rename = "generatorOptions")]
-    _generator_options: Value,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ConfigMapFromFiles {
-    name: String,
-    files: Vec<PathBuf>,
+    /// The files that all of this was read from, each with its namespace.
+    files: Vec<(PathBuf, String)>,
 }
 
 impl Manifests {
     /// Reads a kustomization's directory.
     pub fn load(directory: &Path) -> Result<Self> {
+        let kustomized = Kustomized::read(directory)?;
         let mut manifests = Self::default();
-        manifests.add_kustomization(directory, None)?;
+        for resource in &kustomized.resources {
+            let namespace = resource.namespace.as_ref();
+            let namespace = namespace.map_or("default", |namespace| namespace.name.as_str());
+            let file = (resource.file.clone(), namespace.to_owned());
+            manifests.files.push(file);
+            for document in documents(&resource.file, &resource.text)? {
+                manifests
+                    .add(&document, &resource.file, namespace)
+                    .with_context(|| format!("in {}", resource.file.display()))?;
+            }
+        }
+        let generated = kustomized.config_maps.into_iter();
+        manifests
+            .config_maps
+            .extend(generated.map(|generated| (generated.name, generated.data)));
         Ok(manifests)
     }
 
@@ -92,42 +88,6 @@ impl Manifests {
             spec: spec.template.spec.clone(),
             status: None,
         })
-    }
-
-    fn add_kustomization(&mut self, directory: &Path, outer: Option<&str>) -> Result<()> {
-        let file = directory.join("kustomization.yaml");
-        let [document] = &documents(&file)?[..] else {
-            bail!("{} has to be one document", file.display());
-        };
-        let kustomization: Kustomization = typed(document, &file)?;
-        // The outermost one that names a namespace decides.
-        let outer = outer.or(kustomization.namespace.as_deref());
-        for resource in &kustomization.resources {
-            let path = directory.join(resource);
-            if path.is_dir() {
-                self.add_kustomization(&path, outer)?;
-                continue;
-            }
-            for document in documents(&path)? {
-                self.add(&document, &path, outer.unwrap_or("default"))
-                    .with_context(|| format!("in {}", path.display()))?;
-            }
-        }
-        for component in &kustomization.components {
-            self.add_kustomization(&directory.join(component), outer)?;
-        }
-        for generated in kustomization.config_map_generator {
-            let mut data = BTreeMap::new();
-            for file in generated.files {
-                let path = directory.join(&file);
-                let name = file
-                    .file_name()
-                    .context("a ConfigMap's file needs a name")?;
-                data.insert(name.to_string_lossy().into_owned(), read(&path)?);
-            }
-            self.config_maps.insert(generated.name, data);
-        }
-        Ok(())
     }
 
     fn add(&mut self, document: &Value, file: &Path, namespace: &str) -> Result<()> {
@@ -162,8 +122,8 @@ impl Manifests {
     }
 }
 
-fn documents(file: &Path) -> Result<Vec<Value>> {
-    serde_saphyr::from_multiple(&read(file)?)
+fn documents(file: &Path, text: &str) -> Result<Vec<Value>> {
+    serde_saphyr::from_multiple(text)
         .with_context(|| format!("{} is not valid YAML", file.display()))
 }
 
@@ -171,10 +131,6 @@ fn typed<T: DeserializeOwned>(document: &Value, file: &Path) -> Result<T> {
     let kind = document["kind"].as_str().unwrap_or("document");
     serde_json::from_value(document.clone())
         .with_context(|| format!("the {kind} in {} is not valid", file.display()))
-}
-
-fn read(file: &Path) -> Result<String> {
-    std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))
 }
 
 #[cfg(test)]

@@ -1,43 +1,78 @@
-//! A pod while it runs: its process, where it listens, whether it is ready, and
-//! its next process when one was killed. Its addresses stay the same.
+//! A pod while it runs: its process, where it listens, and its next process when
+//! one has ended. Its addresses stay the same. What the kubelet does with it is
+//! in `kubelet.rs`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitStatus;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
+use crate::lifecycle::Lifecycle;
 use crate::process::{Process, Program};
 
 /// How long a pod may take to become ready.
 const READY_WITHIN: Duration = Duration::from_mins(1);
 
-/// How often it is asked.
-const BETWEEN_PROBES: Duration = Duration::from_millis(20);
+/// How often a process is looked after: whether it has ended, and, until it is
+/// ready, whether it is.
+pub(crate) const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+
+/// Whether a pod takes requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Condition {
+    /// Which of its processes this is about: one more each time that one begins
+    /// or is ended.
+    pub(crate) epoch: u32,
+    /// Whether that one is ready.
+    pub(crate) ready: bool,
+}
+
+impl Condition {
+    /// A pod's first process.
+    pub(crate) fn ready(ready: bool) -> Self {
+        Self { epoch: 0, ready }
+    }
+}
 
 /// A running pod.
 pub(crate) struct RunningPod {
     /// What is started, with the ports that it had at first.
     program: Program,
+    /// What its manifest says about its life.
+    pub(crate) lifecycle: Lifecycle,
     logs: PathBuf,
     listen: Option<SocketAddr>,
     management: SocketAddr,
-    started: Instant,
+    first_started: Instant,
+    condition: watch::Sender<Condition>,
+    /// Whether it is started again when it ends by itself.
+    supervised: AtomicBool,
     restarts: AtomicU32,
     /// Microseconds from its last start until its ports were open.
     listened_after: AtomicU64,
+    /// Microseconds from its first start until it was ready for the first time.
+    ready_after: AtomicU64,
     /// Held while it starts or ends, so that nobody meets half a process.
-    process: Mutex<Process>,
+    current: Mutex<Current>,
+}
+
+struct Current {
+    process: Process,
+    started: Instant,
 }
 
 impl RunningPod {
     /// Starts a pod's program, and waits until it says where it listens.
-    pub(crate) async fn launch(mut program: Program, logs: PathBuf) -> Result<Self> {
+    pub(crate) async fn launch(
+        mut program: Program,
+        lifecycle: Lifecycle,
+        logs: PathBuf,
+    ) -> Result<Self> {
         let started = Instant::now();
         let mut process = Process::start(program.clone(), &logs).await?;
         let (listen, management) = addresses(&mut process).await?;
@@ -49,14 +84,23 @@ impl RunningPod {
         }
         Ok(Self {
             program,
+            lifecycle,
             logs,
             listen,
             management,
-            started,
+            first_started: started,
+            condition: watch::Sender::new(Condition::ready(false)),
+            supervised: AtomicBool::new(false),
             restarts: AtomicU32::new(0),
             listened_after: AtomicU64::new(listened_after),
-            process: Mutex::new(process),
+            ready_after: AtomicU64::new(u64::MAX),
+            current: Mutex::new(Current { process, started }),
         })
+    }
+
+    /// What it is called.
+    pub(crate) fn name(&self) -> &str {
+        &self.program.name
     }
 
     /// Where it serves, if it serves.
@@ -67,6 +111,15 @@ impl RunningPod {
     /// A page of its management port.
     pub(crate) fn management_url(&self, page: &str) -> String {
         format!("http://{}/{page}", self.management)
+    }
+
+    /// Where a port of its container is on this machine.
+    pub(crate) fn address_of(&self, port: i32) -> Option<SocketAddr> {
+        match self.lifecycle.listener(port)? {
+            "LISTEN" => self.listen,
+            "MANAGEMENT_LISTEN" => Some(self.management),
+            _ => None,
+        }
     }
 
     /// How often it was started again.
@@ -81,51 +134,97 @@ impl RunningPod {
 
     /// The number of its process, while there is one.
     pub(crate) async fn pid(&self) -> Option<u32> {
-        self.process.lock().await.pid()
+        self.current.lock().await.process.pid()
     }
 
-    /// Waits until its readiness probe succeeds; returns how long that took from
-    /// its first start.
+    /// How long its process runs.
+    pub(crate) async fn age(&self) -> Duration {
+        self.current.lock().await.started.elapsed()
+    }
+
+    /// What the kubelet says about it.
+    pub(crate) fn condition(&self) -> watch::Receiver<Condition> {
+        self.condition.subscribe()
+    }
+
+    /// The kubelet says whether a process is ready; nothing, if another runs by
+    /// now.
+    pub(crate) fn set_ready(&self, epoch: u32, ready: bool) {
+        self.condition.send_if_modified(|condition| {
+            let changes = condition.epoch == epoch && condition.ready != ready;
+            if changes {
+                condition.ready = ready;
+                let took = micros(self.first_started.elapsed());
+                self.ready_after.fetch_min(took, Ordering::Relaxed);
+            }
+            changes
+        });
+    }
+
+    fn next_epoch(&self) {
+        self.condition.send_modify(|condition| {
+            condition.epoch += 1;
+            condition.ready = false;
+        });
+    }
+
+    /// Whether the kubelet starts it again when it ends by itself.
+    pub(crate) fn is_supervised(&self) -> bool {
+        self.supervised.load(Ordering::Relaxed)
+    }
+
+    /// From now on the kubelet starts it again when it ends by itself.
+    pub(crate) fn supervise(&self) {
+        self.supervised.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until it is ready; returns how long that took from its first start.
     pub(crate) async fn until_ready(&self, client: &reqwest::Client) -> Result<Duration> {
-        let url = self.management_url("readyz");
         let deadline = Instant::now() + READY_WITHIN;
+        let mut condition = self.condition();
         loop {
-            self.check_running().await?;
-            let last = match client.get(&url).send().await {
-                Ok(response) if response.status().is_success() => {
-                    return Ok(self.started.elapsed());
-                }
-                Ok(response) => response.text().await.unwrap_or_default(),
-                Err(error) => error.to_string(),
-            };
+            let ready = condition.wait_for(|condition| condition.ready);
+            if tokio::time::timeout(BETWEEN_LOOKS, ready).await.is_ok() {
+                let took = self.ready_after.load(Ordering::Relaxed);
+                return Ok(Duration::from_micros(took));
+            }
+            if !self.is_supervised() {
+                self.check_running().await?;
+            }
             if Instant::now() > deadline {
+                let url = self.management_url("readyz");
+                let says = match client.get(&url).send().await {
+                    Ok(response) => response.text().await.unwrap_or_default(),
+                    Err(error) => error.to_string(),
+                };
                 bail!(
-                    "{} is not ready after {READY_WITHIN:?}: {last}{}",
-                    self.program.name,
-                    self.process.lock().await.last_lines()
+                    "{} is not ready after {READY_WITHIN:?}: {says}{}",
+                    self.name(),
+                    self.current.lock().await.process.last_lines()
                 );
             }
-            tokio::time::sleep(BETWEEN_PROBES).await;
         }
     }
 
     /// An error if its process has ended.
     pub(crate) async fn check_running(&self) -> Result<()> {
-        self.process.lock().await.check_running()
+        self.current.lock().await.process.check_running()
     }
 
     /// Kills its process as `kill -9` does.
     pub(crate) async fn kill(&self) -> Result<()> {
-        self.process.lock().await.kill().await?;
+        let mut current = self.current.lock().await;
+        self.next_epoch();
+        current.process.kill().await?;
         Ok(())
     }
 
     /// Starts a process in place of one that has ended, with these variables on top
     /// of its own.
     pub(crate) async fn restart(&self, with: &[(&str, &str)]) -> Result<()> {
-        let mut process = self.process.lock().await;
-        if process.check_running().is_ok() {
-            bail!("{} has not ended", self.program.name);
+        let mut current = self.current.lock().await;
+        if current.process.check_running().is_ok() {
+            bail!("{} has not ended", self.name());
         }
         let started = Instant::now();
         let mut program = self.program.clone();
@@ -133,29 +232,28 @@ impl RunningPod {
             .iter()
             .map(|&(name, value)| (name.to_owned(), value.to_owned()));
         program.environment.extend(with);
-        *process = Process::start(program, &self.logs).await?;
+        *current = Current {
+            process: Process::start(program, &self.logs).await?,
+            started,
+        };
+        self.next_epoch();
         self.restarts.fetch_add(1, Ordering::Relaxed);
-        addresses(&mut process).await?;
+        addresses(&mut current.process).await?;
         let listened_after = micros(started.elapsed());
         self.listened_after.store(listened_after, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Starts it again whenever it has ended; never returns.
-    pub(crate) async fn supervise(self: Arc<Self>) {
-        loop {
-            if self.check_running().await.is_err()
-                && let Err(error) = self.restart(&[]).await
-            {
-                tracing::warn!(pod = self.program.name, "does not start again: {error:#}");
-            }
-            tokio::time::sleep(BETWEEN_PROBES).await;
-        }
+    /// Asks it to end, and kills it if it takes longer than its manifest allows.
+    pub(crate) async fn stop(&self) -> Result<ExitStatus> {
+        self.stop_within(self.lifecycle.grace).await
     }
 
-    /// Asks it to end, and kills it if it takes longer than `grace`.
-    pub(crate) async fn stop(&self, grace: Duration) -> Result<ExitStatus> {
-        self.process.lock().await.stop(grace).await
+    /// The same, with another time.
+    pub(crate) async fn stop_within(&self, grace: Duration) -> Result<ExitStatus> {
+        let mut current = self.current.lock().await;
+        self.next_epoch();
+        current.process.stop(grace).await
     }
 }
 

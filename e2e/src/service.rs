@@ -1,14 +1,13 @@
 //! A Service in front of several pods: a stand-in for kube-proxy on one machine.
 //! It passes each connection on to the next pod that is ready, as bytes.
 //!
-//! Readiness is what the kubelet would see, asked more often than it asks. A pod
-//! that refuses a connection is passed over, where kube-proxy would let the
-//! client see the refusal until the kubelet has noticed.
+//! Readiness is what the kubelet of the harness says. A pod that refuses a
+//! connection is passed over, where kube-proxy would let the client see the
+//! refusal until the kubelet has noticed.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use anyhow::Result;
 use tokio::io::copy_bidirectional;
@@ -16,56 +15,45 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// How often each pod is asked whether it is ready.
-const BETWEEN_PROBES: Duration = Duration::from_millis(50);
+use crate::running_pod::Condition;
 
 /// A pod behind a Service.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     /// Where it serves.
     pub(crate) address: SocketAddr,
-    /// The address of its readiness probe.
-    pub(crate) readiness: String,
+    /// What the kubelet says about it.
+    pub(crate) condition: watch::Receiver<Condition>,
 }
 
 /// A running Service; dropping it ends its connections.
 pub(crate) struct Service {
     address: SocketAddr,
-    ready: watch::Receiver<Vec<bool>>,
-    _tasks: JoinSet<()>,
+    pods: Arc<Pods>,
+    _accepting: JoinSet<()>,
 }
 
 /// Whom connections are passed on to.
 struct Pods {
     endpoints: Vec<Endpoint>,
-    ready: watch::Receiver<Vec<bool>>,
     next: AtomicUsize,
 }
 
 impl Service {
     /// Listens on a port of loopback; 0 is any.
-    pub(crate) async fn start(
-        port: u16,
-        endpoints: Vec<Endpoint>,
-        client: reqwest::Client,
-    ) -> Result<Self> {
+    pub(crate) async fn start(port: u16, endpoints: Vec<Endpoint>) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let address = listener.local_addr()?;
-        let (told, ready) = watch::channel(vec![false; endpoints.len()]);
-        let pods = Pods {
-            endpoints: endpoints.clone(),
-            ready: ready.clone(),
+        let pods = Arc::new(Pods {
+            endpoints,
             next: AtomicUsize::new(0),
-        };
-        let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, Arc::new(pods)));
-        for (number, endpoint) in endpoints.into_iter().enumerate() {
-            tasks.spawn(probe(endpoint, number, told.clone(), client.clone()));
-        }
+        });
+        let mut accepting = JoinSet::new();
+        accepting.spawn(accept(listener, Arc::clone(&pods)));
         Ok(Self {
             address,
-            ready,
-            _tasks: tasks,
+            pods,
+            _accepting: accepting,
         })
     }
 
@@ -74,15 +62,13 @@ impl Service {
         self.address
     }
 
-    /// Waits until it has seen every pod ready.
+    /// Waits until every pod is ready.
     pub(crate) async fn until_all_ready(&self) {
-        let mut ready = self.ready.clone();
-        // It can only be closed by the end of this very Service.
-        drop(
-            ready
-                .wait_for(|ready| ready.iter().all(|ready| *ready))
-                .await,
-        );
+        for endpoint in &self.pods.endpoints {
+            // It can only be closed by the end of the whole workload.
+            let mut condition = endpoint.condition.clone();
+            drop(condition.wait_for(|condition| condition.ready).await);
+        }
     }
 }
 
@@ -92,7 +78,7 @@ impl Pods {
         let count = self.endpoints.len();
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         for number in (first..first + count).map(|turn| turn % count) {
-            let ready = self.ready.borrow()[number];
+            let ready = self.endpoints[number].condition.borrow().ready;
             if ready && let Ok(pod) = TcpStream::connect(self.endpoints[number].address).await {
                 return Some(pod);
             }
@@ -128,25 +114,8 @@ async fn forward(mut client: TcpStream, pods: Arc<Pods>) {
     }
 }
 
-async fn probe(
-    endpoint: Endpoint,
-    number: usize,
-    told: watch::Sender<Vec<bool>>,
-    client: reqwest::Client,
-) {
-    loop {
-        let answer = client.get(&endpoint.readiness).send().await;
-        let ready = answer.is_ok_and(|answer| answer.status().is_success());
-        told.send_if_modified(|all| std::mem::replace(&mut all[number], ready) != ready);
-        tokio::time::sleep(BETWEEN_PROBES).await;
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use axum::Router;
-    use axum::http::StatusCode;
-    use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
@@ -155,7 +124,7 @@ mod tests {
     /// name.
     struct Pod {
         endpoint: Endpoint,
-        ready: watch::Sender<bool>,
+        condition: watch::Sender<Condition>,
         _tasks: JoinSet<()>,
     }
 
@@ -169,18 +138,8 @@ mod tests {
     impl Pod {
         async fn named(name: &'static str) -> Self {
             let (listener, address) = listener().await;
-            let (management, readiness) = self::listener().await;
-            let (ready, seen) = watch::channel(true);
-            let readyz = async move || {
-                let ready = *seen.borrow();
-                let not = StatusCode::SERVICE_UNAVAILABLE;
-                if ready { StatusCode::OK } else { not }
-            };
-            let router = Router::new().route("/readyz", get(readyz));
+            let (condition, seen) = watch::channel(Condition::ready(true));
             let mut tasks = JoinSet::new();
-            tasks.spawn(async move {
-                axum::serve(management, router).await.expect("it serves");
-            });
             tasks.spawn(async move {
                 while let Ok((mut connection, _)) = listener.accept().await {
                     let mut said = String::new();
@@ -195,9 +154,9 @@ mod tests {
             Self {
                 endpoint: Endpoint {
                     address,
-                    readiness: format!("http://{readiness}/readyz"),
+                    condition: seen,
                 },
-                ready,
+                condition,
                 _tasks: tasks,
             }
         }
@@ -205,7 +164,7 @@ mod tests {
 
     async fn service(pods: &[&Pod]) -> Service {
         let endpoints = pods.iter().map(|pod| pod.endpoint.clone()).collect();
-        let service = Service::start(0, endpoints, reqwest::Client::new()).await;
+        let service = Service::start(0, endpoints).await;
         let service = service.expect("a port");
         service.until_all_ready().await;
         service
@@ -247,14 +206,12 @@ mod tests {
     async fn a_pod_that_is_not_ready_gets_no_connection_until_it_is() {
         let (one, two) = (Pod::named("one").await, Pod::named("two").await);
         let service = service(&[&one, &two]).await;
-        let mut seen = service.ready.clone();
 
-        one.ready.send_replace(false);
-        seen.wait_for(|ready| !ready[0]).await.expect("noticed");
+        one.condition.send_replace(Condition::ready(false));
         let answers = [ask(&service).await, ask(&service).await];
         assert_eq!(answers, ["two heard hello", "two heard hello"]);
 
-        one.ready.send_replace(true);
+        one.condition.send_replace(Condition::ready(true));
         service.until_all_ready().await;
         let mut answers = [ask(&service).await, ask(&service).await];
         answers.sort();
@@ -278,9 +235,7 @@ mod tests {
     async fn without_a_ready_pod_the_connection_ends() {
         let one = Pod::named("one").await;
         let service = service(&[&one]).await;
-        let mut seen = service.ready.clone();
-        one.ready.send_replace(false);
-        seen.wait_for(|ready| !ready[0]).await.expect("noticed");
+        one.condition.send_replace(Condition::ready(false));
 
         let mut connection = TcpStream::connect(service.address())
             .await

@@ -9,12 +9,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use local_cloud::Endpoints;
+use local_cloud::{Endpoints, WebhookVersion};
 use platform::access::AccessReport;
 use tempfile::TempDir;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
+use crate::back_off::BackOff;
 use crate::control::Control;
+use crate::kubelet::{self, Happening};
+use crate::lifecycle::Lifecycle;
 use crate::manifests::Manifests;
 use crate::pod::{self, Surroundings};
 use crate::process::{Process, Program};
@@ -41,8 +45,16 @@ pub struct Options {
     /// Variables that a scenario sets for a Deployment's pods, on top of the
     /// manifest.
     pub overrides: BTreeMap<String, BTreeMap<String, String>>,
+    /// Variables of every process, the cloud's too.
+    pub everywhere: BTreeMap<String, String>,
     /// How many pods a Deployment has; one by default, whatever its manifest says.
     pub replicas: BTreeMap<String, usize>,
+    /// The Deployments that are started; all of the workload by default.
+    pub only: Option<Vec<String>>,
+    /// Whose layout the workload-identity webhook has.
+    pub webhook: WebhookVersion,
+    /// How long the kubelet waits before it starts a pod again.
+    pub back_off: BackOff,
 }
 
 impl Default for Options {
@@ -52,7 +64,11 @@ impl Default for Options {
             model: None,
             port: 0,
             overrides: BTreeMap::new(),
+            everywhere: BTreeMap::new(),
             replicas: BTreeMap::new(),
+            only: None,
+            webhook: WebhookVersion::default(),
+            back_off: BackOff::default(),
         }
     }
 }
@@ -74,12 +90,43 @@ impl Options {
         self
     }
 
+    /// Sets variables of every process, the cloud's too.
+    #[must_use]
+    pub fn everywhere(mut self, variables: BTreeMap<String, String>) -> Self {
+        self.everywhere.extend(variables);
+        self
+    }
+
     /// Runs several pods of a Deployment. Each is called after it and a number,
     /// such as `backend-0`; the Deployment's name is then that of its Service.
     #[must_use]
     pub fn replicas(mut self, deployment: &str, count: usize) -> Self {
         self.replicas.insert(deployment.to_owned(), count);
         self
+    }
+
+    /// Starts these Deployments only.
+    #[must_use]
+    pub fn only(mut self, deployments: &[&str]) -> Self {
+        self.only = Some(deployments.iter().map(|&name| name.to_owned()).collect());
+        self
+    }
+
+    /// Lets the kubelet wait this long before it starts a pod again for the second
+    /// time, and then ever longer.
+    #[must_use]
+    pub fn back_off(mut self, first: Duration) -> Self {
+        self.back_off = BackOff::new(first, Duration::from_mins(5));
+        self
+    }
+
+    /// The Deployments that are started, in this order.
+    fn deployments(&self) -> Vec<&'static str> {
+        let is_started = |name: &&str| {
+            let only = self.only.as_ref();
+            only.is_none_or(|only| only.iter().any(|own| own == name))
+        };
+        START_ORDER.into_iter().filter(is_started).collect()
     }
 
     /// The names of a Deployment's pods. One that is alone has its name.
@@ -121,7 +168,10 @@ pub struct Stack {
     pods: BTreeMap<String, Arc<RunningPod>>,
     /// In front of Deployments that have several pods, by name.
     services: BTreeMap<String, Service>,
-    supervisors: JoinSet<()>,
+    /// One task for each pod.
+    kubelet: JoinSet<()>,
+    told: UnboundedSender<Happening>,
+    happenings: UnboundedReceiver<Happening>,
     cloud: Process,
     control: Control,
     endpoints: Endpoints,
@@ -134,11 +184,8 @@ pub struct Stack {
 impl Stack {
     /// Starts the cloud and all pods, and waits until every pod is ready.
     pub async fn start(options: Options, tell: impl Fn(Event)) -> Result<Self> {
-        let mut stack = Self::start_cloud(options, &tell).await?;
-        for deployment in START_ORDER {
-            stack.start_deployment(deployment, &tell).await?;
-        }
-        for deployment in START_ORDER {
+        let stack = Self::begin(options, &tell).await?;
+        for deployment in stack.options.deployments() {
             for pod in stack.options.pods(deployment) {
                 let running = stack.pod(&pod)?;
                 let took = running.until_ready(&stack.client).await?;
@@ -151,12 +198,24 @@ impl Stack {
         Ok(stack)
     }
 
+    /// Starts the cloud and all pods, and waits until every pod has opened its
+    /// ports: for a pod that is not expected to become ready.
+    pub async fn begin(options: Options, tell: impl Fn(Event)) -> Result<Self> {
+        let mut stack = Self::start_cloud(options, &tell).await?;
+        for deployment in stack.options.deployments() {
+            stack.start_deployment(deployment, &tell).await?;
+        }
+        Ok(stack)
+    }
+
     async fn start_cloud(options: Options, tell: &impl Fn(Event)) -> Result<Self> {
         let began = Instant::now();
         let manifests = Manifests::load(&options.manifests)?;
         let directory = tempfile::Builder::new().prefix("todolist-").tempdir()?;
         let state = directory.path().join("cloud");
         let model = options.model.clone().unwrap_or_else(crate::default_model);
+        let mut environment = options.everywhere.clone();
+        environment.insert("NO_COLOR".to_owned(), "1".to_owned());
         let program = Program {
             name: "cloud".to_owned(),
             executable: crate::executable()?,
@@ -166,8 +225,9 @@ impl Stack {
                 "--log=info".to_owned(),
                 format!("--model={}", model.display()),
                 format!("--state={}", state.display()),
+                format!("--webhook={}", options.webhook),
             ],
-            environment: BTreeMap::from([("NO_COLOR".to_owned(), "1".to_owned())]),
+            environment,
         };
         let mut cloud = Process::start(program, &directory.path().join("logs")).await?;
         let endpoints = cloud_endpoints(&mut cloud, &state).await?;
@@ -178,10 +238,13 @@ impl Stack {
         tell(Event::CloudReady {
             took: began.elapsed(),
         });
+        let (told, happenings) = unbounded_channel();
         Ok(Self {
             pods: BTreeMap::new(),
             services: BTreeMap::new(),
-            supervisors: JoinSet::new(),
+            kubelet: JoinSet::new(),
+            told,
+            happenings,
             cloud,
             control,
             endpoints,
@@ -221,10 +284,10 @@ impl Stack {
         for pod in &pods {
             endpoints.push(Endpoint {
                 address: self.address(pod)?,
-                readiness: self.pod(pod)?.management_url("readyz"),
+                condition: self.pod(pod)?.condition(),
             });
         }
-        let service = Service::start(service_port, endpoints, self.client.clone()).await?;
+        let service = Service::start(service_port, endpoints).await?;
         self.services.insert(name.to_owned(), service);
         Ok(())
     }
@@ -250,16 +313,30 @@ impl Stack {
                 pod.metadata.namespace.unwrap_or_default()
             ),
         });
-        let overrides = self.options.overrides.get(deployment);
+        let mut overrides = self.options.everywhere.clone();
+        overrides.extend(
+            self.options
+                .overrides
+                .get(deployment)
+                .cloned()
+                .unwrap_or_default(),
+        );
         let surroundings = Surroundings {
             services: self.service_addresses(),
             ports: BTreeMap::from([(8080, port)]),
-            overrides: overrides.cloned().unwrap_or_default(),
+            overrides,
             volumes: self.directory.path().join("volumes").join(name),
         };
+        let lifecycle = Lifecycle::of(&admitted.pod, self.options.back_off)
+            .with_context(|| format!("the pod `{name}` cannot be run"))?;
         let program = pod::program(name, &admitted, &self.manifests, &surroundings)?;
-        let running = RunningPod::launch(program, self.logs()).await?;
-        self.pods.insert(name.to_owned(), Arc::new(running));
+        let running = Arc::new(RunningPod::launch(program, lifecycle, self.logs()).await?);
+        self.kubelet.spawn(kubelet::look_after(
+            Arc::clone(&running),
+            self.client.clone(),
+            self.told.clone(),
+        ));
+        self.pods.insert(name.to_owned(), running);
         Ok(())
     }
 
@@ -293,7 +370,7 @@ impl Stack {
 
     /// Asks a pod to end, as the kubelet does with SIGTERM, and says how it ended.
     pub async fn end_pod(&self, name: &str) -> Result<ExitStatus> {
-        self.pod(name)?.stop(Duration::from_secs(40)).await
+        self.pod(name)?.stop().await
     }
 
     /// Starts a pod that has ended again, on the same ports, and waits until it is ready.
@@ -308,11 +385,23 @@ impl Stack {
         self.pod(name)?.restart(with).await
     }
 
-    /// From now on a pod that ends is started again, on the same ports: what the
-    /// kubelet does under `restartPolicy: Always`, without its back-off.
-    pub fn supervise(&mut self) {
+    /// From now on a pod that ends by itself is started again, on the same ports:
+    /// what the kubelet does under `restartPolicy: Always`.
+    pub fn supervise(&self) {
         for pod in self.pods.values() {
-            self.supervisors.spawn(Arc::clone(pod).supervise());
+            pod.supervise();
+        }
+    }
+
+    /// Waits for the next thing that the kubelet does; an error when the local
+    /// cloud has ended, which it should not.
+    pub async fn next_happening(&mut self) -> Result<Happening> {
+        loop {
+            self.cloud.check_running()?;
+            let look = Duration::from_millis(200);
+            if let Ok(Some(happening)) = tokio::time::timeout(look, self.happenings.recv()).await {
+                return Ok(happening);
+            }
         }
     }
 
@@ -336,11 +425,11 @@ impl Stack {
 
     /// Ends everything in order: worker, backend, frontend, cloud.
     pub async fn stop(mut self, tell: impl Fn(&str)) -> Result<()> {
-        self.supervisors.shutdown().await;
+        self.kubelet.shutdown().await;
         for deployment in STOP_ORDER {
             for name in self.options.pods(deployment) {
                 if let Some(pod) = self.pods.remove(&name) {
-                    let _ended = pod.stop(Duration::from_secs(30)).await?;
+                    let _ended = pod.stop().await?;
                     tell(&name);
                 }
             }
@@ -348,21 +437,6 @@ impl Stack {
         self.cloud.stop(Duration::from_secs(5)).await?;
         tell("cloud");
         Ok(())
-    }
-
-    /// Waits until one of the processes ends by itself, which none should.
-    pub async fn any_ended(&mut self) -> anyhow::Error {
-        loop {
-            for pod in self.pods.values() {
-                if let Err(ended) = pod.check_running().await {
-                    return ended;
-                }
-            }
-            if let Err(ended) = self.cloud.check_running() {
-                return ended;
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
     }
 
     /// The control API of the cloud.

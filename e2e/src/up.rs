@@ -13,6 +13,7 @@ use anstream::println;
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, Result, bail};
 use e2e::expected::{self, EXPECTED_ACCESS};
+use e2e::kubelet::Happening;
 use e2e::stack::{Event, Options as StackOptions, Stack};
 use platform::access::{AccessReport, Outcome};
 use platform::server::Shutdown;
@@ -72,8 +73,9 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     let ended = if options.check {
         None
     } else {
+        stack.supervise();
         tokio::select! {
-            ended = stack.any_ended() => Some(ended),
+            ended = watch(&mut stack) => Some(ended),
             () = shutdown.requested() => None,
         }
     };
@@ -124,6 +126,43 @@ async fn start(options: StackOptions) -> Result<(Stack, bool)> {
         }
     }
     Ok((stack, as_expected))
+}
+
+/// Says what the kubelet does, until the local cloud ends by itself.
+async fn watch(stack: &mut Stack) -> anyhow::Error {
+    loop {
+        match stack.next_happening().await {
+            Ok(happening) => print_happening(&happening),
+            Err(ended) => return ended,
+        }
+    }
+}
+
+fn print_happening(happening: &Happening) {
+    match happening {
+        Happening::Ended { pod, how, wait } => {
+            println!(
+                "{pod:<9} {BAD}ended{BAD:#}, starts again {}: {how}",
+                after(*wait)
+            );
+        }
+        Happening::Unhealthy { pod, probe, wait } => {
+            let probe = format!("{probe:?}").to_lowercase();
+            println!(
+                "{pod:<9} {BAD}fails its {probe} probe{BAD:#}, starts again {}",
+                after(*wait)
+            );
+        }
+        Happening::Restarted { pod } => println!("{pod:<9} started again"),
+    }
+}
+
+fn after(wait: Duration) -> String {
+    if wait.is_zero() {
+        "at once".to_owned()
+    } else {
+        format!("in {} s", wait.as_secs())
+    }
 }
 
 fn check_port(port: u16) -> Result<()> {

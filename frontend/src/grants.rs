@@ -52,6 +52,7 @@ enum Resource {
     },
     Storage,
     ServiceBus,
+    Graph,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -141,7 +142,7 @@ impl AccessModel {
                 ),
             Some(Resource::Storage) => format!("{root}/containers/{name}"),
             Some(Resource::ServiceBus) => format!("{root}/queues/{name}"),
-            Some(Resource::KeyVault) | None => resource.to_owned(),
+            Some(Resource::KeyVault | Resource::Graph) | None => resource.to_owned(),
         }
     }
 }

@@ -153,6 +153,19 @@ mod tests {
     }
 
     #[test]
+    fn a_public_origin_with_a_port_is_served_at_that_port_only() {
+        let origins = Origins::parse("https://todo.example:8443").expect("an origin");
+
+        for (host, origin) in [
+            ("todo.example:8443", Some("https://todo.example:8443")),
+            ("todo.example", None),
+            ("todo.example:443", None),
+        ] {
+            assert_eq!(of(&origins, host).as_deref(), origin, "{host}");
+        }
+    }
+
+    #[test]
     fn a_request_has_one_host() {
         let origins = Origins::default();
         let local = (header::HOST, HeaderValue::from_static("localhost"));

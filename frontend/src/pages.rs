@@ -83,6 +83,7 @@ impl Pages {
 pub(crate) fn router(pages: Pages) -> Router {
     let origins = pages.origins.clone();
     with_session(&pages)
+        .merge(access_page(&pages))
         .merge(without_session())
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::wrong_method())
@@ -97,7 +98,7 @@ pub(crate) fn router(pages: Pages) -> Router {
 /// The pages with forms, and where the forms go.
 fn with_session(pages: &Pages) -> Router<Pages> {
     let todo = "/lists/{list}/todos/{todo}";
-    let mut router = Router::new()
+    Router::new()
         .route("/lists", get(lists::show).post(lists::create))
         .route("/lists/{list}", get(list::show))
         .route("/lists/{list}/rename", post(list::rename))
@@ -111,11 +112,19 @@ fn with_session(pages: &Pages) -> Router<Pages> {
             &format!("{todo}/attachments"),
             // It measures its bodies itself.
             post(upload::upload).layer(DefaultBodyLimit::disable()),
-        );
-    if pages.access.is_some() {
-        router = router.route("/access", get(access::show).post(access::run));
+        )
+        .route_layer(from_fn_with_state(pages.sessions.clone(), session::layer))
+}
+
+/// The page that says why there are no keys for sessions, so it opens without.
+fn access_page(pages: &Pages) -> Router<Pages> {
+    if pages.access.is_none() {
+        return Router::new();
     }
-    router.route_layer(from_fn_with_state(pages.sessions.clone(), session::layer))
+    let sessions = pages.sessions.clone();
+    Router::new()
+        .route("/access", get(access::show).post(access::run))
+        .route_layer(from_fn_with_state(sessions, session::layer_where_keys_are))
 }
 
 /// What has no form.

@@ -19,7 +19,7 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 pub(crate) use cookies::Cookies;
-pub(crate) use layer::{Sessions, layer};
+pub(crate) use layer::{Sessions, layer, layer_where_keys_are};
 
 /// What the key is for, and for nothing else.
 pub(crate) const PURPOSE: &str = "session";

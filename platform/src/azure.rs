@@ -183,10 +183,10 @@ impl fmt::Debug for Clients {
 
 /// The options of an HTTP client that tells of its calls.
 fn told(service: Service, presented: Presented, bounds: &pipeline::Bounds) -> ClientOptions {
-    ClientOptions {
-        per_try_policies: vec![Arc::new(calls::Attempt(presented))],
-        ..pipeline::options(bounds, vec![Arc::new(calls::Call(service))])
-    }
+    let mut options = pipeline::options(bounds, vec![Arc::new(calls::Call(service))]);
+    let attempt = Arc::new(calls::Attempt(presented));
+    options.per_try_policies.push(attempt);
+    options
 }
 
 #[cfg(test)]

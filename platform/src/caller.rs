@@ -8,6 +8,7 @@
 //! RFC 8725 (JSON Web Token Best Current Practices).
 
 mod keys;
+mod token;
 mod verified;
 
 use std::fmt;
@@ -16,17 +17,16 @@ use std::sync::Arc;
 use axum::extract::{FromRef, FromRequestParts};
 use http::request::Parts;
 use http::{HeaderMap, header};
-use jsonwebtoken::{Algorithm, Validation};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use time::{Duration, OffsetDateTime};
 use tokio::time::Instant;
 
 use crate::error::{ApiError, kinds};
-use crate::identity::TokenView;
 use crate::settings::{Reader, Value};
 
 pub use keys::KeysError;
 use keys::{Documents, Keys, Web};
+use token::{TokenError, Unverified};
 use verified::Verified;
 
 /// How far the clocks of two machines may be apart.
@@ -134,6 +134,16 @@ pub enum CallerRefusal {
     KeysUnavailable(#[source] Arc<KeysError>),
 }
 
+impl From<TokenError> for CallerRefusal {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Malformed(why) => Self::Malformed(why),
+            TokenError::Algorithm(algorithm) => Self::Algorithm(algorithm),
+            TokenError::Signature => Self::Signature,
+        }
+    }
+}
+
 impl From<CallerRefusal> for ApiError {
     /// 401 for who are you, 403 for not you, 503 when we cannot tell.
     fn from(refusal: CallerRefusal) -> Self {
@@ -212,32 +222,12 @@ impl CallerVerifier {
     async fn claims(&self, token: &str) -> Result<(Claims, Instant), CallerRefusal> {
         let Inner { rules, keys, .. } = &*self.0;
         // Before the signature, only to refuse: nothing is believed yet.
-        let view = TokenView::decode(token).ok_or(CallerRefusal::Malformed("it is not a JWT"))?;
-        let text = |value: Option<&serde_json::Value>| {
-            value
-                .and_then(|v| v.as_str())
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let algorithm = text(view.header.get("alg"));
-        if algorithm != "RS256" {
-            return Err(CallerRefusal::Algorithm(algorithm));
+        let token = Unverified::read(token)?;
+        if token.issuer() != rules.issuer {
+            return Err(CallerRefusal::Issuer(token.issuer().to_owned()));
         }
-        let issuer = text(view.claims.get("iss"));
-        if issuer != rules.issuer {
-            return Err(CallerRefusal::Issuer(issuer));
-        }
-        let (key, keys_of) = keys.find(&text(view.header.get("kid"))).await?;
-
-        let claims = jsonwebtoken::decode::<Claims>(token, &key, &signature_only())
-            .map_err(|error| match error.kind() {
-                jsonwebtoken::errors::ErrorKind::InvalidSignature => CallerRefusal::Signature,
-                jsonwebtoken::errors::ErrorKind::Json(_) => {
-                    CallerRefusal::Malformed("a claim is missing or has the wrong type")
-                }
-                _ => CallerRefusal::Malformed("it cannot be decoded"),
-            })?
-            .claims;
+        let (key, keys_of) = keys.find(token.kid()).await?;
+        let claims = token.verify(&key)?;
         Ok((claims, keys_of))
     }
 }
@@ -263,17 +253,6 @@ where
     }
 }
 
-/// The signature under RS256. The claims are judged here, so that each refusal
-/// has its own words.
-fn signature_only() -> Validation {
-    let mut validation = Validation::new(Algorithm::RS256);
-    validation.required_spec_claims.clear();
-    validation.validate_exp = false;
-    validation.validate_nbf = false;
-    validation.validate_aud = false;
-    validation
-}
-
 fn bearer(headers: &HeaderMap) -> Result<&str, CallerRefusal> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next().ok_or(CallerRefusal::Missing)?;
@@ -295,9 +274,17 @@ struct Claims {
     sub: String,
     aud: Audiences,
     exp: i64,
+    #[serde(default, deserialize_with = "whole")]
     nbf: Option<i64>,
+    #[serde(default, deserialize_with = "whole")]
+    iat: Option<i64>,
     #[serde(rename = "kubernetes.io")]
     kubernetes: Option<Kubernetes>,
+}
+
+/// A time that may be missing, and may not be anything but a whole number.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    i64::deserialize(deserializer).map(Some)
 }
 
 #[derive(Debug, Deserialize)]
@@ -331,10 +318,11 @@ impl Claims {
         if now >= expires + SKEW {
             return Err(CallerRefusal::Expired(expires));
         }
-        if let Some(begins) = self.nbf.map(instant).transpose()?
-            && now + SKEW < begins
-        {
-            return Err(CallerRefusal::NotYetValid(begins));
+        for begins in [self.nbf, self.iat].into_iter().flatten() {
+            let begins = instant(begins)?;
+            if now + SKEW < begins {
+                return Err(CallerRefusal::NotYetValid(begins));
+            }
         }
         let audiences = match self.aud {
             Audiences::One(audience) => vec![audience],

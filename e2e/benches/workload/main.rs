@@ -28,6 +28,8 @@ use e2e::stack::{Options, Stack};
 
 use table::Row;
 
+const PLACE: table::Place = ("<!-- measured -->\n", "<!-- end of what was measured -->\n");
+
 /// The upload that is measured is larger than the pages allow otherwise.
 const UPLOAD_LIMIT: &str = "134217728";
 
@@ -69,7 +71,7 @@ async fn measure(arguments: &[String]) -> Result<()> {
 
     let table = table::markdown(&rows);
     if asked("--write") {
-        table::write(&table)?;
+        table::write(PLACE, &table)?;
     }
     println!("{table}");
     let all_met = rows.iter().all(|row| row.met);

@@ -12,8 +12,8 @@ pub(crate) struct Row {
     pub(crate) met: bool,
 }
 
-const BEGIN: &str = "<!-- measured -->\n";
-const END: &str = "<!-- end of what was measured -->\n";
+/// The lines of the document that a table stands between.
+pub(crate) type Place = (&'static str, &'static str);
 
 pub(crate) fn markdown(rows: &[Row]) -> String {
     let mut table = "| What | Measured | Wanted | |\n|---|---|---|---|\n".to_owned();
@@ -31,17 +31,17 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
     table
 }
 
-/// Replaces the table in the document.
-pub(crate) fn write(table: &str) -> Result<()> {
+/// Replaces the table at this place of the document.
+pub(crate) fn write((begin, end): Place, table: &str) -> Result<()> {
     let file = e2e::repository().join("docs/benchmarks.md");
     let text = std::fs::read_to_string(&file)
         .with_context(|| format!("{} cannot be read", file.display()))?;
     let (before, rest) = text
-        .split_once(BEGIN)
-        .with_context(|| format!("{} has no line {BEGIN}", file.display()))?;
+        .split_once(begin)
+        .with_context(|| format!("{} has no line {begin}", file.display()))?;
     let (_, after) = rest
-        .split_once(END)
-        .with_context(|| format!("{} has no line {END}", file.display()))?;
-    std::fs::write(&file, format!("{before}{BEGIN}\n{table}\n{END}{after}"))?;
+        .split_once(end)
+        .with_context(|| format!("{} has no line {end}", file.display()))?;
+    std::fs::write(&file, format!("{before}{begin}\n{table}\n{end}{after}"))?;
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
@@ -15,16 +16,18 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::audit::Audit;
 use crate::blob::Blob;
 use crate::clock::Clock;
-use crate::cluster::{Cluster, issuer};
+use crate::cluster::{Cluster, WebhookVersion, issuer};
 use crate::control::{self, Control};
 use crate::cosmos::Cosmos;
-use crate::entra::Entra;
+use crate::entra::{Entra, ExternalIssuer, Issuers};
+use crate::faults::Faults;
 use crate::front_door::{self, Routes};
 use crate::gate::Gate;
+use crate::graph::Graph;
 use crate::holds::Holds;
 use crate::key_vault::KeyVault;
-use crate::keys::KeyRing;
-use crate::model::{Model, ModelError, Resource};
+use crate::keys::{KeyRing, SigningKey};
+use crate::model::{self, Model, ModelError, Resource};
 use crate::names;
 use crate::proxy::{self, Proxy};
 use crate::roles::Roles;
@@ -75,10 +78,14 @@ impl StartError {
 /// Everything that the cloud plays; what the control API works on.
 pub(crate) struct Planes {
     pub(crate) gate: Gate,
+    pub(crate) entra: Arc<Entra>,
     pub(crate) clock: Clock,
     pub(crate) audit: Audit,
     pub(crate) holds: Holds,
     pub(crate) cluster: Cluster,
+    pub(crate) faults: Faults,
+    pub(crate) cluster_keys: KeyRing,
+    pub(crate) entra_keys: KeyRing,
     pub(crate) vaults: BTreeMap<String, Arc<KeyVault>>,
     digests: BTreeMap<String, Digest>,
 }
@@ -100,6 +107,8 @@ impl Planes {
 pub struct LocalCloud {
     endpoints: Endpoints,
     state: StateDirectory,
+    entra: Arc<Entra>,
+    gate: Gate,
     _proxy: Proxy,
     _serving: Vec<AbortOnDropHandle<()>>,
 }
@@ -107,23 +116,53 @@ pub struct LocalCloud {
 impl LocalCloud {
     /// Starts a cloud on the access model in a file. With a state directory it
     /// leaves there what clients need; without one it makes a temporary one.
-    pub async fn start(model: &Path, state: Option<PathBuf>) -> Result<Self, StartError> {
+    pub async fn start(path: &Path, state: Option<PathBuf>) -> Result<Self, StartError> {
+        Self::start_with(path, state, WebhookVersion::default()).await
+    }
+
+    /// The same, with another layout of the workload-identity webhook.
+    pub async fn start_with(
+        path: &Path,
+        state: Option<PathBuf>,
+        webhook: WebhookVersion,
+    ) -> Result<Self, StartError> {
         let roles = Roles::built_in();
-        let file = model.display().to_string();
-        let text = std::fs::read_to_string(model).map_err(|source| StartError::ModelFile {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|source| StartError::ModelFile {
             file: file.clone(),
             source,
         })?;
         let model =
             Model::parse(&text, &roles).map_err(|source| StartError::Model { file, source })?;
+        let model = model.in_file(model::file_name(path));
         let state =
             StateDirectory::create(state).map_err(StartError::setup("the state directory"))?;
-        start(model, roles, state).await
+        start(model, roles, state, webhook).await
     }
 
     /// Where everything is.
     pub fn endpoints(&self) -> &Endpoints {
         &self.endpoints
+    }
+
+    /// Lets Entra ID ask an external issuer for its keys. Who is trusted is not
+    /// changed by it: that is what federated credentials say.
+    pub fn declare_issuer(&self, external: ExternalIssuer) -> Result<(), StartError> {
+        self.entra
+            .declare_issuer(external)
+            .map_err(StartError::setup("an external issuer"))
+    }
+
+    /// The login host's plane without a network before it, for benchmarks.
+    #[doc(hidden)]
+    pub fn token_endpoint(&self) -> Router {
+        Arc::clone(&self.entra).router()
+    }
+
+    /// The gate of all resources, for benchmarks.
+    #[doc(hidden)]
+    pub fn gate(&self) -> Gate {
+        self.gate.clone()
     }
 
     /// The directory with what clients need.
@@ -136,17 +175,12 @@ async fn start(
     model: Model,
     roles: Roles,
     state: StateDirectory,
+    webhook: WebhookVersion,
 ) -> Result<LocalCloud, StartError> {
     let clock = Clock::system();
     let audit = Audit::new(clock.clone());
     let holds = Holds::default();
-    // Making an RSA key takes a tenth of a second; the two are made side by side.
-    let (cluster_keys, entra_keys) = tokio::join!(
-        tokio::task::spawn_blocking(KeyRing::generate),
-        tokio::task::spawn_blocking(KeyRing::generate)
-    );
-    let cluster_keys = cluster_keys.map_err(StartError::setup("the cluster's signing key"))?;
-    let entra_keys = entra_keys.map_err(StartError::setup("Entra's signing key"))?;
+    let (cluster_keys, entra_keys) = signing_keys().await?;
 
     let hosts = host_names(&model);
     let tls = tls::issue(&hosts).map_err(StartError::setup("the certificates"))?;
@@ -156,6 +190,7 @@ async fn start(
 
     let listener = loopback().await?;
     let port = port_of(&listener)?;
+    let played = hosts.clone();
     let proxy = proxy::start(hosts, port)
         .await
         .map_err(StartError::setup("the proxy"))?;
@@ -169,14 +204,24 @@ async fn start(
         audit.clone(),
         holds.clone(),
     );
-    let entra = Entra::new(&model, entra_keys, client, clock.clone(), audit.clone());
+    let issuers = Issuers::new(client, played);
+    let entra = Entra::new(
+        &model,
+        gate.clone(),
+        entra_keys.clone(),
+        issuers,
+        clock.clone(),
+        audit.clone(),
+    );
+    let entra = Arc::new(entra);
 
     let resources = Resources::new(&model, &gate, &clock);
     let mut planes = resources.http;
-    planes.insert(names::LOGIN_HOST.to_owned(), Arc::new(entra).router());
+    planes.insert(names::LOGIN_HOST.to_owned(), Arc::clone(&entra).router());
     planes.insert(
         names::ISSUER_HOST.to_owned(),
-        issuer::router(cluster_keys.clone()),
+        issuer::router(cluster_keys.clone(), clock.clone())
+            .layer(from_fn_with_state(gate.faults().clone(), issuer::troubled)),
     );
 
     let mut endpoints = Endpoints::new(proxy.address);
@@ -205,19 +250,25 @@ async fn start(
 
     let cluster = Cluster::start(
         state.path().join("pods"),
-        cluster_keys,
+        cluster_keys.clone(),
         clock.clone(),
+        webhook,
         endpoints.proxy_environment(&state.ca_file()),
     );
     state
         .project(&model, &cluster, &endpoints)
         .map_err(StartError::setup("the state directory"))?;
+    let faults = gate.faults().clone();
     let planes = Arc::new(Planes {
-        gate,
+        gate: gate.clone(),
+        entra: Arc::clone(&entra),
         clock,
         audit,
         holds,
         cluster,
+        faults,
+        cluster_keys,
+        entra_keys,
         vaults: resources.vaults,
         digests: resources.digests,
     });
@@ -229,9 +280,22 @@ async fn start(
     Ok(LocalCloud {
         endpoints,
         state,
+        entra,
+        gate,
         _proxy: proxy,
         _serving: serving,
     })
+}
+
+/// The cluster's keys, and Entra's. Making one takes a tenth of a second; the two
+/// are made side by side.
+async fn signing_keys() -> Result<(KeyRing, KeyRing), StartError> {
+    let make = || tokio::task::spawn_blocking(SigningKey::generate);
+    let (cluster, next, entra) = tokio::join!(make(), make(), make());
+    let cluster = cluster.map_err(StartError::setup("the cluster's signing key"))?;
+    let next = next.map_err(StartError::setup("the cluster's next signing key"))?;
+    let entra = entra.map_err(StartError::setup("Entra's signing key"))?;
+    Ok((KeyRing::of(cluster, Some(next)), KeyRing::of(entra, None)))
 }
 
 /// The planes of the model's resources.
@@ -270,6 +334,11 @@ impl Resources {
                 let account = Blob::new(name, host.clone(), spec, gate, clock);
                 self.http.insert(host, Arc::clone(&account).router());
                 Box::new(move || account.digest())
+            }
+            Resource::Graph(_) => {
+                let graph = Graph::new(name, gate, clock);
+                self.http.insert(host, Arc::clone(&graph).router());
+                Box::new(move || graph.digest())
             }
             Resource::ServiceBus(spec) => {
                 let bus = ServiceBus::new(name, host.clone(), spec, gate, clock);

@@ -13,10 +13,17 @@ use crate::clock::Clock;
 use crate::keys::KeyRing;
 use crate::names;
 
+mod admission;
+mod explained;
+mod file_mode;
 pub(crate) mod issuer;
 mod kubelet;
 mod projection;
 mod webhook;
+
+pub use admission::Denial;
+pub(crate) use admission::service_account;
+pub use webhook::WebhookVersion;
 
 use issuer::Binding;
 use kubelet::Kubelet;
@@ -55,6 +62,7 @@ pub(crate) struct Cluster {
     clock: Clock,
     kubelet: Kubelet,
     accounts: RwLock<BTreeMap<(String, String), ServiceAccount>>,
+    webhook: WebhookVersion,
     proxy_environment: Vec<(String, String)>,
 }
 
@@ -65,6 +73,7 @@ impl Cluster {
         root: PathBuf,
         keys: KeyRing,
         clock: Clock,
+        webhook: WebhookVersion,
         proxy_environment: Vec<(String, String)>,
     ) -> Self {
         Self {
@@ -72,6 +81,7 @@ impl Cluster {
             keys,
             clock,
             accounts: RwLock::default(),
+            webhook,
             proxy_environment,
         }
     }
@@ -90,49 +100,67 @@ impl Cluster {
         accounts.insert(key, account);
     }
 
-    /// Admits a pod and projects its tokens; or says why it is not admitted.
-    pub(crate) fn create(&self, mut pod: Pod) -> Result<RunningPod, String> {
-        let namespace = pod
-            .metadata
-            .namespace
-            .clone()
-            .ok_or("the pod has no namespace")?;
-        let name = pod.metadata.name.clone().ok_or("the pod has no name")?;
-        if [&namespace, &name].into_iter().any(|part| !is_label(part)) {
-            return Err(format!(
-                "`{namespace}/{name}` is not a name of a pod: lower-case letters, digits and `-`"
-            ));
+    /// Removes a service account; whether there was one. Pods that run go on.
+    pub(crate) fn remove(&self, namespace: &str, name: &str) -> bool {
+        let key = (namespace.to_owned(), name.to_owned());
+        let mut accounts = self
+            .accounts
+            .write()
+            .expect("no one panics while holding the accounts");
+        accounts.remove(&key).is_some()
+    }
+
+    /// Admits a pod and projects its tokens; or says why it is not admitted. In
+    /// the order of the API server: the account, the webhook, the rules.
+    pub(crate) fn create(&self, mut pod: Pod) -> Result<RunningPod, Denial> {
+        if pod.spec.is_none() || pod.metadata.namespace.is_none() {
+            return Err(Denial::bad_request("the pod has no namespace or no spec"));
         }
-        let spec = pod.spec.as_ref().ok_or("the pod has no spec")?;
-        let account = spec
-            .service_account_name
-            .clone()
-            .unwrap_or_else(|| "default".to_owned());
-        let account = {
-            let accounts = self
-                .accounts
-                .read()
-                .expect("no one panics while holding the accounts");
-            let found = accounts.get(&(namespace.clone(), account.clone())).cloned();
-            found.ok_or_else(|| {
-                format!(
-                    "error looking up service account {namespace}/{account}: serviceaccount \"{account}\" not found"
-                )
-            })?
-        };
-        webhook::mutate(&mut pod, &account)?;
-        check_volumes(&pod)?;
+        let account = self.account_of(&pod)?;
+        webhook::mutate(&mut pod, &account, self.webhook)?;
         self.add_proxy(&mut pod);
-        let volumes = self
-            .kubelet
-            .run(&pod)
-            .map_err(|error| format!("the pod's volumes could not be written: {error}"))?;
+        admission::generate_name(&mut pod);
+        admission::validate(&pod)?;
+        self.run(pod)
+    }
+
+    /// Projects the tokens of a pod that is none: for programs outside of the
+    /// cluster. It is not admitted, and its account need not be there.
+    pub(crate) fn run(&self, pod: Pod) -> Result<RunningPod, Denial> {
+        let volumes = self.kubelet.run(&pod).map_err(|error| {
+            Denial::internal(format!("the pod's volumes could not be written: {error}"))
+        })?;
         Ok(RunningPod { pod, volumes })
+    }
+
+    /// The account that a pod runs as. Every namespace has its `default`.
+    fn account_of(&self, pod: &Pod) -> Result<ServiceAccount, Denial> {
+        let namespace = pod.metadata.namespace.clone().unwrap_or_default();
+        let name = service_account(pod).to_owned();
+        let accounts = self
+            .accounts
+            .read()
+            .expect("no one panics while holding the accounts");
+        match accounts.get(&(namespace.clone(), name.clone())) {
+            Some(account) => Ok(account.clone()),
+            None if name == "default" => Ok(ServiceAccount::default()),
+            None => Err(Denial::forbidden(
+                pod,
+                &format!(
+                    "error looking up service account {namespace}/{name}: serviceaccount {name:?} not found"
+                ),
+            )),
+        }
+    }
+
+    /// Lets the API server sign tokens for volumes, or not.
+    pub(crate) fn set_signing(&self, signs: bool) {
+        self.kubelet.set_signing(signs);
     }
 
     /// Deletes a pod; whether there was one.
     pub(crate) fn delete(&self, namespace: &str, name: &str) -> Result<bool, String> {
-        if ![namespace, name].into_iter().all(is_label) {
+        if ![namespace, name].into_iter().all(admission::is_label) {
             return Ok(false);
         }
         self.kubelet
@@ -183,111 +211,87 @@ fn add_missing(container: &mut Container, variables: &[(String, String)]) {
     }
 }
 
-/// Names of volumes and paths of tokens become paths on this machine.
-fn check_volumes(pod: &Pod) -> Result<(), String> {
-    let volumes = pod
-        .spec
-        .iter()
-        .flat_map(|spec| spec.volumes.iter().flatten());
-    for volume in volumes {
-        if !is_label(&volume.name) {
-            return Err(format!("`{}` is not a name of a volume", volume.name));
-        }
-        let projected = volume.projected.iter();
-        let sources = projected.flat_map(|projected| projected.sources.iter().flatten());
-        for token in sources.filter_map(|source| source.service_account_token.as_ref()) {
-            if !is_within_volume(&token.path) {
-                return Err(format!("`{}` is not a path within a volume", token.path));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A relative path without a part that begins with two dots, as Kubernetes wants
-/// it too: those are the volume's own.
-fn is_within_volume(path: &str) -> bool {
-    let plain = |part: &str| !part.is_empty() && part != "." && !part.starts_with("..");
-    path.split('/').all(plain)
-}
-
-/// A DNS label, as Kubernetes names are: also safe as a part of a path.
-fn is_label(text: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    !text.is_empty() && text.len() <= 63 && text.chars().all(allowed)
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
-    #[tokio::test]
-    async fn a_pod_of_a_missing_service_account_is_not_admitted() {
-        let root = tempfile::tempdir().expect("a directory");
-        let cluster = Cluster::start(
-            root.path().to_owned(),
+    fn cluster(root: &std::path::Path) -> Cluster {
+        Cluster::start(
+            root.to_owned(),
             KeyRing::generate(),
             Clock::system(),
+            WebhookVersion::default(),
             Vec::new(),
-        );
-        let pod = serde_json::from_value(json!({
-            "metadata": { "namespace": "ns", "name": "p" },
-            "spec": { "serviceAccountName": "gone", "containers": [] },
-        }));
+        )
+    }
 
-        let refusal = cluster
-            .create(pod.expect("a pod"))
-            .expect_err("there is no such account");
+    fn pod(spec: &Value) -> Pod {
+        let pod = json!({
+            "metadata": {
+                "namespace": "ns", "name": "p",
+                "labels": { "azure.workload.identity/use": "true" },
+                "annotations": { "azure.workload.identity/service-account-token-expiration": "1" },
+            },
+            "spec": spec,
+        });
+        serde_json::from_value(pod).expect("a pod")
+    }
 
+    #[tokio::test]
+    async fn a_missing_service_account_is_found_out_before_the_webhook_is_called() {
+        let root = tempfile::tempdir().expect("a directory");
+        let cluster = cluster(root.path());
+        let pod = pod(&json!({ "serviceAccountName": "gone", "containers": [] }));
+
+        let denial = cluster.create(pod).expect_err("there is no such account");
+
+        assert_eq!(denial.code, 403);
         assert_eq!(
-            refusal,
-            "error looking up service account ns/gone: serviceaccount \"gone\" not found"
+            denial.to_string(),
+            "pods \"p\" is forbidden: error looking up service account ns/gone: serviceaccount \"gone\" not found"
         );
     }
 
     #[tokio::test]
-    async fn a_token_path_that_leaves_its_volume_is_not_admitted() {
+    async fn every_namespace_has_a_default_account_that_names_no_client() {
         let root = tempfile::tempdir().expect("a directory");
-        let cluster = Cluster::start(
-            root.path().to_owned(),
-            KeyRing::generate(),
-            Clock::system(),
-            Vec::new(),
+        let cluster = cluster(root.path());
+        let mut pod = pod(&json!({ "containers": [{ "name": "c" }] }));
+        pod.metadata.annotations = None;
+
+        let running = cluster.create(pod).expect("admitted");
+
+        let container = &running.pod.spec.expect("a spec").containers[0];
+        let names: Vec<_> = container
+            .env
+            .iter()
+            .flatten()
+            .map(|variable| variable.name.as_str())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "AZURE_TENANT_ID",
+                "AZURE_FEDERATED_TOKEN_FILE",
+                "AZURE_AUTHORITY_HOST"
+            ]
         );
-        let account = json!({ "metadata": { "namespace": "ns", "name": "default" } });
-        cluster.apply(serde_json::from_value(account).expect("an account"));
-        for path in ["../token", "/token", "a/../../token", "..data", ""] {
-            let token = json!({ "audience": "a", "path": path });
-            let pod = json!({
-                "metadata": { "namespace": "ns", "name": "p" },
-                "spec": { "containers": [], "volumes": [
-                    { "name": "v", "projected": { "sources": [{ "serviceAccountToken": token }] } } ] },
-            });
-            let pod = serde_json::from_value(pod).expect("a pod");
-            let refusal = cluster.create(pod).expect_err(path);
-            assert_eq!(refusal, format!("`{path}` is not a path within a volume"));
-        }
     }
 
     #[tokio::test]
-    async fn a_pod_name_that_leaves_its_directory_is_not_admitted() {
+    async fn a_refusal_of_the_webhook_is_the_api_servers_answer() {
         let root = tempfile::tempdir().expect("a directory");
-        let cluster = Cluster::start(
-            root.path().to_owned(),
-            KeyRing::generate(),
-            Clock::system(),
-            Vec::new(),
-        );
-        let pod = json!({ "metadata": { "namespace": "ns", "name": "../p" }, "spec": { "containers": [] } });
-        let pod = serde_json::from_value(pod).expect("a pod");
+        let denial = cluster(root.path())
+            .create(pod(&json!({ "containers": [] })))
+            .expect_err("an expiration out of bounds");
 
-        assert!(
-            cluster
-                .create(pod)
-                .expect_err("no such name")
-                .contains("is not a name of a pod")
+        assert_eq!(denial.code, 400);
+        assert_eq!(
+            denial.to_string(),
+            "admission webhook \"mutation.azure-workload-identity.io\" denied the request: \
+             token expiration 1 not valid. Expected value to be between 3600 and 86400"
         );
     }
 }

@@ -3,8 +3,8 @@
 //!
 //! It listens on loopback, wants the bearer token that lies in the state
 //! directory, and answers no browser: a request with an `Origin`, or for another
-//! `Host` than its own, is refused. Whoever holds that token can have a token of
-//! any service account signed, and so can be any identity of this cloud.
+//! `Host` than its own, is refused. Whoever holds that token can have any token
+//! signed, and so can be any service account and any identity of this cloud.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,17 +14,23 @@ use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post, put};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::audit::{Record, rfc3339};
 use crate::cloud::Planes;
-use crate::cluster::{RunningPod, TokenRequest};
 use crate::holds::Matcher;
 use crate::model::{Grant, Scope};
+
+mod cluster;
+mod faults;
+mod forge;
+mod keys;
+mod trust;
+
+pub use forge::{ForgeBody, Issuer};
 
 /// What the control API works on, and who may use it.
 #[derive(Clone)]
@@ -108,10 +114,11 @@ pub(crate) fn router(control: Control) -> Router {
             "/vaults/{vault}/secrets/{secret}/versions/{version}",
             put(set_enabled),
         )
-        .route("/cluster/service-accounts", put(apply_account))
-        .route("/cluster/tokens", post(sign_token))
-        .route("/cluster/pods", post(create_pod))
-        .route("/cluster/pods/{namespace}/{name}", delete(delete_pod))
+        .route("/forge", post(forge::forge))
+        .merge(cluster::routes())
+        .merge(faults::router())
+        .merge(keys::router())
+        .merge(trust::router())
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(control.clone(), guard))
         .with_state(control)
@@ -162,8 +169,12 @@ async fn unknown(method: Method, uri: Uri) -> Refusal {
     not_found(&format!("{method} {} in the control API", uri.path()))
 }
 
-async fn audit(State(control): State<Control>, Query(from): Query<After>) -> Json<Vec<Record>> {
-    Json(control.planes.audit.after(from.after))
+/// The header says how many of the oldest records the log has let go.
+async fn audit(State(control): State<Control>, Query(from): Query<After>) -> impl IntoResponse {
+    let audit = &control.planes.audit;
+    let records: Vec<Record> = audit.after(from.after);
+    let dropped = audit.extent().dropped.to_string();
+    ([("audit-dropped", dropped)], Json(records))
 }
 
 async fn state(State(control): State<Control>) -> Json<Value> {
@@ -237,48 +248,6 @@ async fn release(
         .release(number)
         .ok_or_else(|| not_found("such hold"))?;
     Ok(Json(json!({ "state": state })))
-}
-
-async fn apply_account(
-    State(control): State<Control>,
-    Json(account): Json<ServiceAccount>,
-) -> StatusCode {
-    control.planes.cluster.apply(account);
-    StatusCode::NO_CONTENT
-}
-
-async fn sign_token(
-    State(control): State<Control>,
-    Json(request): Json<TokenRequest>,
-) -> Json<Value> {
-    Json(json!({ "token": control.planes.cluster.sign(&request) }))
-}
-
-async fn create_pod(
-    State(control): State<Control>,
-    Json(pod): Json<Pod>,
-) -> Result<Json<RunningPod>, Refusal> {
-    control
-        .planes
-        .cluster
-        .create(pod)
-        .map(Json)
-        .map_err(bad_request)
-}
-
-async fn delete_pod(
-    State(control): State<Control>,
-    Path((namespace, name)): Path<(String, String)>,
-) -> Result<StatusCode, Refusal> {
-    if control
-        .planes
-        .cluster
-        .delete(&namespace, &name)
-        .map_err(bad_request)?
-    {
-        return Ok(StatusCode::NO_CONTENT);
-    }
-    Err(not_found("such pod"))
 }
 
 async fn add_version(

@@ -15,16 +15,21 @@ use uuid::Uuid;
 
 use crate::audit::{Audit, Decision, Entry};
 use crate::clock::Clock;
+use crate::directory::Directory;
+use crate::faults::{Faults, History};
 use crate::holds::Holds;
-use crate::jwt::{JwtError, Unverified};
 use crate::keys::KeyRing;
 use crate::model::{Grant, Model, Scope};
 use crate::names;
-use crate::roles::{Permission, Roles};
+use crate::roles::{Permission, RoleSystem, Roles};
 
+mod explained;
+mod signatures;
 #[cfg(test)]
 mod tests;
 mod token;
+
+use signatures::Signatures;
 
 pub use token::{Audience, TokenRefusal};
 
@@ -44,6 +49,8 @@ pub struct Caller {
     pub issuer: String,
     /// When the token expires.
     pub expires_at: OffsetDateTime,
+    /// The application roles that the token names, as Microsoft Graph reads them.
+    app_roles: Vec<String>,
     by: &'static str,
 }
 
@@ -119,14 +126,19 @@ pub struct Gate {
 }
 
 struct Shared {
-    entra_keys: KeyRing,
+    signatures: Signatures,
+    /// This tenant, and the issuer of its tokens.
+    tenant: String,
+    issuer: String,
     clock: Clock,
     audit: Audit,
     holds: Holds,
     roles: Roles,
     model: Model,
+    directory: Directory,
+    faults: Faults,
     // Held for a lookup or a change only, never across an await.
-    grants: RwLock<Vec<Grant>>,
+    grants: RwLock<History<Vec<Grant>>>,
 }
 
 impl Gate {
@@ -140,18 +152,34 @@ impl Gate {
         audit: Audit,
         holds: Holds,
     ) -> Self {
-        let grants = RwLock::new(model.grants.clone());
+        let grants = RwLock::new(History::new(model.grants.clone()));
+        let faults = Faults::new(clock.clone());
+        let directory = Directory::from_model(&model, clock.clone(), holds.clone(), faults.clone());
         Self {
             shared: Arc::new(Shared {
-                entra_keys,
+                signatures: Signatures::of(entra_keys),
+                tenant: names::tenant_id().to_string(),
+                issuer: names::token_issuer(names::tenant_id()),
                 clock,
                 audit,
                 holds,
                 roles,
                 model,
+                directory,
+                faults,
                 grants,
             }),
         }
+    }
+
+    /// The directory whose principals the gate knows.
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.shared.directory
+    }
+
+    /// The faults that are on.
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.shared.faults
     }
 
     /// Checks a bearer token: algorithm, key, signature, issuer, audience of
@@ -175,27 +203,28 @@ impl Gate {
                 decision: Decision::Denied,
                 code: Some(refusal.code().to_owned()),
                 why: refusal.to_string(),
+                explanation: Some(Box::new(self.explain_token(refusal, token, audience))),
             });
         }
         checked
     }
 
     fn check_token(&self, token: &str, audience: &Audience) -> Result<Caller, TokenRefusal> {
-        let token = Unverified::read(token).map_err(|error| match error {
-            JwtError::Malformed(why) => TokenRefusal::Malformed(why),
-            JwtError::Algorithm(algorithm) => TokenRefusal::Algorithm(algorithm),
-        })?;
-        let key = self
+        let claims = self
             .shared
-            .entra_keys
-            .find(token.kid())
-            .ok_or(TokenRefusal::UnknownKey)?;
-        let claims = token.verify(&key).ok_or(TokenRefusal::Signature)?;
-
+            .signatures
+            .check(token, self.shared.clock.now())?;
         let issuer = claims.text("iss").unwrap_or_default();
-        if issuer != names::token_issuer(names::tenant_id()) {
+        if issuer != self.shared.issuer {
             return Err(TokenRefusal::Issuer {
                 found: issuer.to_owned(),
+            });
+        }
+        // The tenant says twice who it is, and has to say the same.
+        let tenant = claims.text("tid").unwrap_or_default();
+        if tenant != self.shared.tenant {
+            return Err(TokenRefusal::Issuer {
+                found: format!("https://sts.windows.net/{tenant}/"),
             });
         }
         let found = claims.audience().unwrap_or_default();
@@ -214,32 +243,35 @@ impl Gate {
         let starts = claims
             .seconds("nbf")
             .ok_or(TokenRefusal::Malformed("nbf is missing"))?;
-        if now < starts {
+        let issued = if claims.has("iat") {
+            claims
+                .seconds("iat")
+                .ok_or(TokenRefusal::Malformed("iat is no time"))?
+        } else {
+            starts
+        };
+        if now < starts || now < issued {
             return Err(TokenRefusal::NotYetValid);
         }
         let object_id: Uuid = claims
             .text("oid")
             .and_then(|oid| oid.parse().ok())
             .ok_or(TokenRefusal::UnknownPrincipal)?;
-        let (name, accounts) = self
+        let principal = self
             .shared
-            .model
-            .identities
-            .iter()
-            .find(|(name, _)| names::object_id(name) == object_id)
+            .directory
+            .principal(object_id)
             .ok_or(TokenRefusal::UnknownPrincipal)?;
         Ok(Caller {
-            name: name.clone(),
+            name: principal.name,
             // Of several accounts the access token does not say which.
-            subject: match &accounts[..] {
-                [account] => Some(account.subject()),
-                _ => None,
-            },
+            subject: principal.subject,
             object_id,
-            client_id: names::client_id(name),
+            client_id: principal.client_id,
             issuer: issuer.to_owned(),
             expires_at: OffsetDateTime::from_unix_timestamp(expires)
                 .map_err(|_| TokenRefusal::Malformed("exp is out of range"))?,
+            app_roles: claims.texts("roles"),
             by: audience.by,
         })
     }
@@ -288,37 +320,81 @@ impl Gate {
 
     /// Adds a role assignment, as an administrator would.
     pub fn grant(&self, grant: Grant) -> Result<(), String> {
-        self.shared.model.check(&grant, &self.shared.roles)?;
-        let mut grants = self
-            .shared
-            .grants
-            .write()
-            .expect("no one panics while holding the grants");
-        if !grants.contains(&grant) {
-            grants.push(grant);
+        if self.shared.directory.named(&grant.identity).is_none() {
+            return Err(format!("there is no identity `{}`", grant.identity));
         }
+        self.shared.model.check_place(&grant, &self.shared.roles)?;
+        self.change_grants(|grants| {
+            if !grants.contains(&grant) {
+                grants.push(grant);
+            }
+        });
         Ok(())
     }
 
     /// Removes a role assignment; whether there was one.
     pub fn revoke(&self, grant: &Grant) -> bool {
+        self.change_grants(|grants| {
+            let before = grants.len();
+            grants.retain(|standing| standing != grant);
+            grants.len() < before
+        })
+    }
+
+    /// Removes every role assignment of an identity that is gone: none of them is
+    /// that of a later one of its name, whose object id is another.
+    pub(crate) fn forget(&self, identity: &str) {
+        self.change_grants(|grants| grants.retain(|standing| standing.identity != identity));
+    }
+
+    fn change_grants<T>(&self, change: impl FnOnce(&mut Vec<Grant>) -> T) -> T {
         let mut grants = self
             .shared
             .grants
             .write()
             .expect("no one panics while holding the grants");
-        let before = grants.len();
-        grants.retain(|standing| standing != grant);
-        grants.len() < before
+        grants.change(self.shared.clock.now(), change)
+    }
+
+    /// The application roles of Microsoft Graph that an identity has now, for its
+    /// next token.
+    pub(crate) fn app_roles(&self, identity: &str) -> Vec<String> {
+        let grants = self
+            .shared
+            .grants
+            .read()
+            .expect("no one panics while holding the grants");
+        let is_app_role = |role: &str| self.shared.roles.system(role) == Some(RoleSystem::Graph);
+        let own = grants
+            .as_of(self.shared.faults.roles_seen_as_of(identity))
+            .iter()
+            .filter(|grant| grant.identity == identity && is_app_role(&grant.role));
+        own.map(|grant| grant.role.clone()).collect()
+    }
+
+    /// The application role in a token that grants an operation of Microsoft Graph.
+    /// A role that was taken away goes on granting it while the token lives.
+    fn granting_app_role(&self, caller: &Caller, operation: &Operation) -> Option<Grant> {
+        let mut roles = caller.app_roles.iter();
+        let role = roles.find(|role| self.shared.roles.grants(role, operation.permission))?;
+        Some(Grant {
+            identity: caller.name.clone(),
+            role: role.clone(),
+            scope: operation.scope.clone(),
+        })
     }
 
     fn granting(&self, caller: &Caller, operation: &Operation) -> Option<Grant> {
+        if let Permission::GraphAction(_) = operation.permission {
+            return self.granting_app_role(caller, operation);
+        }
         let grants = self
             .shared
             .grants
             .read()
             .expect("no one panics while holding the grants");
         grants
+            .as_of(self.shared.faults.roles_seen_as_of(&caller.name))
             .iter()
             .find(|grant| {
                 let covers = operation.scope.is_within(&grant.scope)
@@ -346,7 +422,9 @@ impl Gate {
         decision: Decision,
         why: String,
     ) {
-        let code = (decision == Decision::Denied).then(|| "NoRoleAssignment".to_owned());
+        let denied = decision == Decision::Denied;
+        let code = denied.then(|| "NoRoleAssignment".to_owned());
+        let explanation = denied.then(|| Box::new(self.explain_role(caller, operation)));
         self.shared.audit.record(Entry {
             by: caller.by.to_owned(),
             operation: name.to_owned(),
@@ -357,6 +435,7 @@ impl Gate {
             decision,
             code,
             why,
+            explanation,
         });
     }
 }

@@ -99,6 +99,20 @@ impl Claims {
         self.0.get(name).and_then(Value::as_str)
     }
 
+    /// Whether there is a claim of this name, whatever it is.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// A claim that is a list of texts; empty if it is missing or something else.
+    pub(crate) fn texts(&self, name: &str) -> Vec<String> {
+        let texts = self.0.get(name).and_then(Value::as_array);
+        let texts = texts.map(|texts| texts.iter().map(|one| one.as_str().map(str::to_owned)));
+        texts
+            .and_then(Iterator::collect::<Option<Vec<_>>>)
+            .unwrap_or_default()
+    }
+
     /// A claim as whole seconds since the epoch; fractions, negative numbers and
     /// text are not times.
     pub(crate) fn seconds(&self, name: &str) -> Option<i64> {
@@ -130,6 +144,9 @@ fn object(part: &str) -> Result<std::collections::BTreeMap<String, Value>, JwtEr
         .map_err(|_| JwtError::Malformed("a part is not a JSON object without repeated members"))
 }
 
+#[cfg(test)]
+#[path = "jwt/properties.rs"]
+mod properties;
 #[cfg(test)]
 mod tests {
     use serde_json::json;

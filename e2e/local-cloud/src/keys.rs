@@ -2,29 +2,36 @@
 //! published. A private key lives in memory only and cannot be read out.
 
 use std::fmt;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::digest;
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{
     KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaPublicKeyComponents,
 };
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use rcgen::{CertificateParams, DistinguishedName, DnType, PublicKeyData};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+mod ring;
+
+pub use ring::{KeyRing, KeyState, NotWithdrawn, PublishedKey};
+
 /// One RSA-2048 key, as one issuer uses it.
 pub struct SigningKey {
-    kid: String,
+    jwk: Arc<Jwk>,
     pair: KeyPair,
+    certificate: OnceLock<String>,
 }
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SigningKey({})", self.kid)
+        write!(f, "SigningKey({})", self.kid())
     }
 }
 
@@ -37,43 +44,90 @@ impl SigningKey {
             .public_key()
             .as_der()
             .expect("a public key has a DER form");
-        let kid = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, spki.as_ref()));
-        Self { kid, pair }
+        let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let public = pair.public_key();
+        let jwk = Jwk {
+            kty: "RSA".to_owned(),
+            usage: "sig".to_owned(),
+            kid: encode(digest::digest(&digest::SHA256, spki.as_ref()).as_ref()),
+            alg: Some("RS256".to_owned()),
+            n: encode(public.modulus().big_endian_without_leading_zero()),
+            e: encode(public.exponent().big_endian_without_leading_zero()),
+        };
+        Self {
+            jwk: Arc::new(jwk),
+            pair,
+            certificate: OnceLock::new(),
+        }
     }
 
     /// The key's id.
     pub fn kid(&self) -> &str {
-        &self.kid
+        &self.jwk.kid
     }
 
     /// The public half, as it is published.
     pub fn jwk(&self) -> Jwk {
-        let public = self.pair.public_key();
-        let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        Jwk {
-            kty: "RSA".to_owned(),
-            usage: "sig".to_owned(),
-            kid: self.kid.clone(),
-            alg: Some("RS256".to_owned()),
-            n: encode(public.modulus().big_endian_without_leading_zero()),
-            e: encode(public.exponent().big_endian_without_leading_zero()),
-        }
+        Jwk::clone(&self.jwk)
+    }
+
+    /// A certificate for the key, which the key itself has signed: base64 of its
+    /// DER form, as `x5c` has it.
+    pub(crate) fn certificate(&self) -> &str {
+        self.certificate.get_or_init(|| {
+            let mut parameters = CertificateParams::default();
+            parameters.distinguished_name = DistinguishedName::new();
+            parameters
+                .distinguished_name
+                .push(DnType::CommonName, "local cloud, not Azure");
+            let certificate = parameters
+                .self_signed(self)
+                .expect("an RSA-2048 key signs a certificate");
+            STANDARD.encode(certificate.der())
+        })
     }
 
     /// Signs a token (JWS compact serialization, RS256).
     pub fn sign(&self, header: &Value, claims: &Value) -> String {
         let encode = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
-        let message = format!("{}.{}", encode(header), encode(claims));
-        let mut signature = vec![0; self.pair.public_modulus_len()];
-        self.pair
-            .sign(
-                &RSA_PKCS1_SHA256,
-                &SystemRandom::new(),
-                message.as_bytes(),
-                &mut signature,
-            )
+        self.sign_message(format!("{}.{}", encode(header), encode(claims)))
+    }
+
+    /// Signs the first two parts of a token, whatever they are, and adds the third.
+    pub fn sign_message(&self, mut message: String) -> String {
+        let signature = self
+            .signature(message.as_bytes())
             .expect("an RSA-2048 key signs");
-        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+        message.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut message);
+        message
+    }
+}
+
+impl SigningKey {
+    fn signature(&self, message: &[u8]) -> Result<Vec<u8>, Unspecified> {
+        let mut signature = vec![0; self.pair.public_modulus_len()];
+        let random = SystemRandom::new();
+        self.pair
+            .sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)?;
+        Ok(signature)
+    }
+}
+
+impl PublicKeyData for SigningKey {
+    fn der_bytes(&self) -> &[u8] {
+        self.pair.public_key().as_ref()
+    }
+
+    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+        &rcgen::PKCS_RSA_SHA256
+    }
+}
+
+impl rcgen::SigningKey for SigningKey {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        self.signature(message)
+            .map_err(|_| rcgen::Error::RemoteKeyError)
     }
 }
 
@@ -97,6 +151,36 @@ pub struct Jwk {
 }
 
 impl Jwk {
+    /// Whether signatures may be verified by this key: it is an RSA key for RS256,
+    /// with a modulus of 2048 bits or more and an exponent as it should be (RFC
+    /// 8725, section 3.5; FIPS 186-5, section 5.4).
+    pub(crate) fn is_for_rs256(&self) -> bool {
+        let (Ok(n), Ok(e)) = (
+            URL_SAFE_NO_PAD.decode(&self.n),
+            URL_SAFE_NO_PAD.decode(&self.e),
+        ) else {
+            return false;
+        };
+        let bits = match n.first() {
+            Some(first) if *first != 0 => n.len() * 8 - first.leading_zeros() as usize,
+            _ => 0,
+        };
+        let exponent = e
+            .iter()
+            .fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+        let strong = (2048..=8192).contains(&bits)
+            && (1..=4).contains(&e.len())
+            && exponent >= 65_537
+            && exponent % 2 == 1;
+        self.is_for_signatures() && strong
+    }
+
+    fn is_for_signatures(&self) -> bool {
+        self.kty == "RSA"
+            && (self.usage.is_empty() || self.usage == "sig")
+            && self.alg.as_deref().is_none_or(|alg| alg == "RS256")
+    }
+
     /// Whether `signature` over `message` was made by this key with RS256. A
     /// key that is not for RSA signatures, or is shorter than 2048 bits, never
     /// verifies anything (RFC 8725, section 3.5).
@@ -107,61 +191,10 @@ impl Jwk {
         ) else {
             return false;
         };
-        let for_signatures = self.kty == "RSA"
-            && (self.usage.is_empty() || self.usage == "sig")
-            && self.alg.as_deref().is_none_or(|alg| alg == "RS256");
-        for_signatures
+        self.is_for_signatures()
             && RsaPublicKeyComponents { n, e }
                 .verify(&RSA_PKCS1_2048_8192_SHA256, message, signature)
                 .is_ok()
-    }
-}
-
-/// The keys of one issuer: the newest signs, all are published.
-#[derive(Clone, Debug)]
-pub struct KeyRing {
-    // Newest last; held for a lookup or a push only.
-    keys: Arc<RwLock<Vec<Arc<SigningKey>>>>,
-}
-
-impl KeyRing {
-    /// A ring with one new key.
-    pub fn generate() -> Self {
-        Self {
-            keys: Arc::new(RwLock::new(vec![Arc::new(SigningKey::generate())])),
-        }
-    }
-
-    /// The key that signs now.
-    pub fn current(&self) -> Arc<SigningKey> {
-        let keys = self
-            .keys
-            .read()
-            .expect("no one panics while holding the keys");
-        Arc::clone(keys.last().expect("a ring is never empty"))
-    }
-
-    /// The published keys.
-    pub fn published(&self) -> Vec<Jwk> {
-        let keys = self
-            .keys
-            .read()
-            .expect("no one panics while holding the keys");
-        keys.iter().map(|key| key.jwk()).collect()
-    }
-
-    /// The published key of this id.
-    pub fn find(&self, kid: &str) -> Option<Jwk> {
-        self.published().into_iter().find(|key| key.kid == kid)
-    }
-
-    /// Adds a new key, which signs from now on; the old ones stay published.
-    pub fn rotate(&self) {
-        let key = Arc::new(SigningKey::generate());
-        self.keys
-            .write()
-            .expect("no one panics while holding the keys")
-            .push(key);
     }
 }
 
@@ -232,5 +265,43 @@ mod tests {
         let signature = URL_SAFE_NO_PAD.decode(SHORT_SIGNATURE).expect("base64url");
 
         assert!(!jwk.verifies(b"message", &signature));
+    }
+
+    #[test]
+    fn a_key_is_strong_or_it_is_not_for_rs256() {
+        let key = SigningKey::generate().jwk();
+        assert!(key.is_for_rs256());
+        let long = |bytes: usize| URL_SAFE_NO_PAD.encode(vec![0xff; bytes]);
+        for n in [long(256), long(1024)] {
+            assert!(Jwk { n, ..key.clone() }.is_for_rs256());
+        }
+        for n in [
+            SHORT_MODULUS.to_owned(),
+            long(255),
+            long(1025),
+            String::new(),
+            "!".to_owned(),
+        ] {
+            assert!(
+                !Jwk {
+                    n: n.clone(),
+                    ..key.clone()
+                }
+                .is_for_rs256(),
+                "{n}"
+            );
+        }
+        // 1, 3, 65536, an even one beyond it, five bytes.
+        for e in ["AQ", "Aw", "AQAA", "AQAC", "AQAAAAE", "", "!"] {
+            let e = e.to_owned();
+            assert!(
+                !Jwk {
+                    e: e.clone(),
+                    ..key.clone()
+                }
+                .is_for_rs256(),
+                "{e}"
+            );
+        }
     }
 }

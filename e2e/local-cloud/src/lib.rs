@@ -13,9 +13,13 @@ mod cloud;
 mod cluster;
 pub mod control;
 pub mod cosmos;
+mod directory;
 mod entra;
+pub mod explain;
+pub mod faults;
 mod front_door;
 pub mod gate;
+pub mod graph;
 pub mod holds;
 mod jwt;
 pub mod key_vault;
@@ -30,8 +34,9 @@ mod tls;
 mod unique_map;
 
 pub use cloud::{LocalCloud, StartError};
-pub use cluster::{RunningPod, TokenRequest};
-pub use entra::EXCHANGE_AUDIENCE;
+pub use cluster::{Denial, RunningPod, TokenRequest, WebhookVersion};
+pub use directory::FederatedCredential;
+pub use entra::{EXCHANGE_AUDIENCE, ExternalIssuer};
 pub use state::Endpoints;
 
 #[cfg(test)]

@@ -4,8 +4,9 @@
 //! It is parsed strictly: whatever is unknown, dangling or ambiguous is an
 //! error with its line and column, before anything runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -13,13 +14,17 @@ use serde_json::value::RawValue;
 use crate::roles::{RoleSystem, Roles};
 use crate::unique_map::UniqueMap;
 
+mod identities;
 mod place;
 mod resources;
 
+pub(crate) use identities::SystemAssignedTo;
+pub use identities::{FederatedTrust, Identity, IdentityKind};
 use place::Place;
+pub use place::Places;
 pub use resources::{
-    CosmosContainerSpec, CosmosSpec, DatabaseSpec, KeyVaultSpec, QueueSpec, Resource, SecretSpec,
-    ServiceBusSpec, StorageSpec,
+    CosmosContainerSpec, CosmosSpec, DatabaseSpec, GraphSpec, KeyVaultSpec, QueueSpec, Resource,
+    SecretSpec, ServiceBusSpec, StorageSpec,
 };
 
 /// Who may do what, and on what.
@@ -27,12 +32,14 @@ pub use resources::{
 pub struct Model {
     /// Resources by logical name.
     pub resources: BTreeMap<String, Resource>,
-    /// User-assigned identities by name, each with the accounts that it trusts.
-    pub identities: BTreeMap<String, Vec<ServiceAccount>>,
+    /// Identities by name.
+    pub identities: BTreeMap<String, Identity>,
     /// Role assignments.
     pub grants: Vec<Grant>,
     /// Calls between services, by Kubernetes trust.
     pub calls: Vec<Call>,
+    /// Where each of these stands in the file.
+    pub places: Places,
 }
 
 /// A Kubernetes service account.
@@ -142,18 +149,11 @@ struct Document<'a> {
     #[serde(borrow)]
     resources: UniqueMap<&'a RawValue>,
     #[serde(borrow)]
-    identities: UniqueMap<IdentityText<'a>>,
+    identities: UniqueMap<&'a RawValue>,
     #[serde(borrow)]
-    grants: Vec<GrantText<'a>>,
+    grants: Vec<&'a RawValue>,
     #[serde(borrow)]
     calls: Vec<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct IdentityText<'a> {
-    #[serde(borrow)]
-    service_accounts: Vec<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -171,21 +171,30 @@ impl Model {
     /// Parses and checks the text of an access file.
     pub fn parse(text: &str, roles: &Roles) -> Result<Self, ModelError> {
         let document: Document<'_> = serde_json::from_str(text)?;
-        let resources = document.resources.0.into_iter();
-        let resources = resources.map(|(name, raw)| {
+        let mut resources = BTreeMap::new();
+        for (name, raw) in document.resources.0 {
             let resource = Resource::parse(text, &name, raw)?;
-            Ok((name, resource))
-        });
-        let resources = resources.collect::<Result<_, ModelError>>()?;
-        let identities = identities(text, document.identities.0)?;
+            let is_graph = |one: &Resource| matches!(one, Resource::Graph(_));
+            let other = resources.iter().find(|(_, other)| is_graph(other));
+            if let (true, Some((other, _))) = (is_graph(&resource), other) {
+                let problem = format!("there is one Microsoft Graph, and it is `{other}`");
+                return Err(ModelError::new(Place::of(text, raw), problem));
+            }
+            resources.insert(name, resource);
+        }
+        let mut places = Places::default();
+        let identities = identities::parse(text, document.identities.0, &mut places)?;
         let mut model = Self {
             resources,
             identities,
             grants: Vec::new(),
             calls: Vec::new(),
+            places,
         };
-        for grant in document.grants {
-            let grant = model.check_grant(text, &grant, roles)?;
+        for raw in document.grants {
+            let place = Place::of(text, raw);
+            let grant = model.check_grant(text, &place.parse(raw)?, roles)?;
+            model.places.grants.push((grant.clone(), place.line));
             model.grants.push(grant);
         }
         for call in document.calls {
@@ -201,9 +210,16 @@ impl Model {
         Ok(model)
     }
 
-    /// Checks a grant that a test adds while the cloud runs.
-    pub fn check(&self, grant: &Grant, roles: &Roles) -> Result<(), String> {
-        self.known_identity(&grant.identity)?;
+    /// The model, as it stands in a file of this name.
+    #[must_use]
+    pub fn in_file(mut self, name: impl Into<String>) -> Self {
+        self.places.file = name.into();
+        self
+    }
+
+    /// Checks role and scope of a grant, which may be for an identity that was
+    /// made while the cloud runs.
+    pub(crate) fn check_place(&self, grant: &Grant, roles: &Roles) -> Result<(), String> {
         let Some(system) = roles.system(&grant.role) else {
             let known: Vec<_> = roles.names().collect();
             return Err(format!(
@@ -223,6 +239,12 @@ impl Model {
             .segments()
             .first()
             .and_then(|name| self.resources.get(name));
+        if system == RoleSystem::Graph && !matches!(resource, Some(Resource::Graph(_))) {
+            return Err(format!(
+                "role `{}` is an application role of Microsoft Graph, but `{}` is not Microsoft Graph",
+                grant.role, grant.scope
+            ));
+        }
         if system == RoleSystem::Cosmos && !matches!(resource, Some(Resource::Cosmos(_))) {
             return Err(format!(
                 "role `{}` is a Cosmos DB data-plane role, but `{}` is not in a Cosmos DB account",
@@ -244,7 +266,9 @@ impl Model {
             role: string(grant.role)?,
             scope: Scope::new(string(grant.scope)?.split('/')),
         };
-        self.check(&checked, roles).map_err(|problem| {
+        let known = self.known_identity(&checked.identity);
+        let sound = known.and_then(|()| self.check_place(&checked, roles));
+        sound.map_err(|problem| {
             let at = match problem.split(' ').next() {
                 Some("scope") => grant.scope,
                 Some("identity") => grant.identity,
@@ -264,8 +288,52 @@ impl Model {
         ))
     }
 
+    /// The service accounts that an identity trusts.
+    pub fn accounts_of(&self, identity: &str) -> &[ServiceAccount] {
+        let found = self.identities.get(identity);
+        found.map_or(&[], |identity| identity.service_accounts.as_slice())
+    }
+
+    /// Every scope that is declared: resources and what is in them.
+    pub(crate) fn scopes(&self) -> Vec<Scope> {
+        let mut scopes = Vec::new();
+        for (name, resource) in &self.resources {
+            scopes.push(Scope::new([name.as_str()]));
+            let mut add = |path: &[&str]| {
+                scopes.push(Scope::new([&[name.as_str()], path].concat()));
+            };
+            match resource {
+                Resource::Graph(_) => {}
+                Resource::KeyVault(vault) => {
+                    vault
+                        .secrets
+                        .keys()
+                        .for_each(|secret| add(&["secrets", secret]));
+                }
+                Resource::Storage(account) => {
+                    account
+                        .containers
+                        .iter()
+                        .for_each(|one| add(&["containers", one]));
+                }
+                Resource::ServiceBus(bus) => {
+                    bus.queues.keys().for_each(|one| add(&["queues", one]));
+                }
+                Resource::Cosmos(account) => {
+                    for (database, spec) in &account.databases {
+                        add(&["databases", database]);
+                        for container in spec.containers.keys() {
+                            add(&["databases", database, "containers", container]);
+                        }
+                    }
+                }
+            }
+        }
+        scopes
+    }
+
     /// Whether a scope names a declared resource or something declared in it.
-    fn declares(&self, scope: &Scope) -> bool {
+    pub(crate) fn declares(&self, scope: &Scope) -> bool {
         let segments: Vec<&str> = scope.segments().iter().map(String::as_str).collect();
         let Some((resource, path)) = segments.split_first() else {
             return false;
@@ -293,31 +361,13 @@ impl Model {
     }
 }
 
-fn identities(
-    text: &str,
-    identities: BTreeMap<String, IdentityText<'_>>,
-) -> Result<BTreeMap<String, Vec<ServiceAccount>>, ModelError> {
-    let mut trusted_by = BTreeMap::new();
-    let mut parsed = BTreeMap::new();
-    for (identity, accounts) in identities {
-        let mut own = BTreeSet::new();
-        for raw in accounts.service_accounts {
-            let place = Place::of(text, raw);
-            let account: ServiceAccount = place.parse(raw)?;
-            if let Some(other) = trusted_by.insert(account.clone(), identity.clone()) {
-                return Err(ModelError::new(
-                    place,
-                    format!(
-                        "service account `{}/{}` is trusted twice, by identities `{other}` and `{identity}`",
-                        account.namespace, account.name
-                    ),
-                ));
-            }
-            own.insert(account);
-        }
-        parsed.insert(identity, own.into_iter().collect());
-    }
-    Ok(parsed)
+/// A file's name as a person at this place would write it.
+pub fn file_name(path: &Path) -> String {
+    let here = std::env::current_dir().ok();
+    let below = here
+        .as_deref()
+        .and_then(|here| path.strip_prefix(here).ok());
+    below.unwrap_or(path).display().to_string()
 }
 
 #[cfg(test)]

@@ -19,24 +19,70 @@ pub enum Permission {
     DataAction(&'static str),
     /// A data action of Cosmos DB's own role system.
     CosmosDataAction(&'static str),
+    /// What an application role of Microsoft Graph allows. Graph looks for the
+    /// role in the token, not at what is assigned now.
+    GraphAction(&'static str),
 }
 
 impl Permission {
     /// The action's name, as roles and refusals spell it.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Action(name) | Self::DataAction(name) | Self::CosmosDataAction(name) => name,
+            Self::Action(name)
+            | Self::DataAction(name)
+            | Self::CosmosDataAction(name)
+            | Self::GraphAction(name) => name,
+        }
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Action(_) => Kind::Action,
+            Self::DataAction(_) => Kind::DataAction,
+            Self::CosmosDataAction(_) => Kind::CosmosDataAction,
+            Self::GraphAction(_) => Kind::GraphAction,
         }
     }
 }
 
-/// Which of the two role systems a role belongs to.
+/// Which list of a role definition a permission has to be in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `Actions`.
+    Action,
+    /// `DataActions`.
+    DataAction,
+    /// The data actions of a Cosmos DB role.
+    CosmosDataAction,
+    /// What an application role of Microsoft Graph allows.
+    GraphAction,
+}
+
+impl Kind {
+    /// The kind of an action that is only known by its name.
+    pub fn of(action: &str) -> Self {
+        let action = action.to_ascii_lowercase();
+        if action.starts_with("microsoft.documentdb/") {
+            return Self::CosmosDataAction;
+        }
+        let data = ["/secrets/", "/messages/", "/blobs/"];
+        if data.iter().any(|part| action.contains(part)) {
+            return Self::DataAction;
+        }
+        Self::Action
+    }
+}
+
+/// Which of the role systems a role belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RoleSystem {
     /// Azure role-based access control.
     Azure,
     /// Cosmos DB's data-plane roles.
     Cosmos,
+    /// Application roles of Microsoft Graph.
+    Graph,
 }
 
 /// One role definition.
@@ -64,6 +110,8 @@ struct File {
     _date: String,
     azure: BTreeMap<String, Role>,
     cosmos: BTreeMap<String, Role>,
+    #[serde(default)]
+    graph: BTreeMap<String, Role>,
 }
 
 /// Every role that an access model may name.
@@ -89,8 +137,12 @@ impl Roles {
             .cosmos
             .into_iter()
             .map(|(n, r)| (n, (RoleSystem::Cosmos, r)));
+        let graph = file
+            .graph
+            .into_iter()
+            .map(|(n, r)| (n, (RoleSystem::Graph, r)));
         Ok(Self {
-            by_name: azure.chain(cosmos).collect(),
+            by_name: azure.chain(cosmos).chain(graph).collect(),
         })
     }
 
@@ -106,24 +158,61 @@ impl Roles {
 
     /// Whether a role of this name grants the permission.
     pub fn grants(&self, role: &str, permission: Permission) -> bool {
-        let Some((system, role)) = self.by_name.get(role) else {
+        self.lists(role, permission.kind(), permission.name())
+    }
+
+    /// Whether a role of this name has the action, by name.
+    pub fn lists(&self, role: &str, kind: Kind, action: &str) -> bool {
+        let Some((yes, no)) = self.patterns(role, kind) else {
             return false;
         };
-        let (yes, no, of) = match permission {
-            Permission::Action(_) => (&role.actions, &role.not_actions, RoleSystem::Azure),
-            Permission::DataAction(_) => (
+        let listed = |patterns: &[String]| patterns.iter().any(|p| matches(p, action));
+        listed(yes) && !listed(no)
+    }
+
+    /// The id of a role's definition.
+    pub fn id(&self, role: &str) -> Option<&str> {
+        self.by_name.get(role).map(|(_, role)| role.id.as_str())
+    }
+
+    /// What a role has of this kind, as its definition spells it.
+    pub fn actions(&self, role: &str, kind: Kind) -> &[String] {
+        self.patterns(role, kind).map_or(&[], |(yes, _)| yes)
+    }
+
+    /// The role that has the action and the least beside it.
+    pub fn narrowest(&self, kind: Kind, action: &str) -> Option<&str> {
+        // A pattern that ends in a star takes in what nobody has counted.
+        let width = |pattern: &String| if pattern.ends_with('*') { 100 } else { 1 };
+        let having = self.names().filter(|role| self.lists(role, kind, action));
+        having.min_by_key(|role| {
+            let all = [Kind::Action, Kind::DataAction, Kind::CosmosDataAction];
+            let patterns = all.into_iter().flat_map(|kind| self.actions(role, kind));
+            patterns.map(width).sum::<usize>()
+        })
+    }
+
+    fn patterns(&self, role: &str, kind: Kind) -> Option<(&[String], &[String])> {
+        let (system, role) = self.by_name.get(role)?;
+        let (yes, no, of) = match kind {
+            Kind::Action => (&role.actions, &role.not_actions, RoleSystem::Azure),
+            Kind::DataAction => (
                 &role.data_actions,
                 &role.not_data_actions,
                 RoleSystem::Azure,
             ),
-            Permission::CosmosDataAction(_) => (
+            Kind::CosmosDataAction => (
                 &role.data_actions,
                 &role.not_data_actions,
                 RoleSystem::Cosmos,
             ),
+            Kind::GraphAction => (
+                &role.data_actions,
+                &role.not_data_actions,
+                RoleSystem::Graph,
+            ),
         };
-        let listed = |patterns: &[String]| patterns.iter().any(|p| matches(p, permission.name()));
-        *system == of && listed(yes) && !listed(no)
+        (*system == of).then_some((yes, no))
     }
 }
 
@@ -185,6 +274,30 @@ mod tests {
         assert!(roles.grants("Key Vault Secrets User", GET_SECRET));
         assert!(!roles.grants("Key Vault Reader", GET_SECRET));
         assert!(!roles.grants("No such role", GET_SECRET));
+    }
+
+    #[test]
+    fn the_narrowest_role_has_the_action_and_the_least_beside_it() {
+        let roles = Roles::built_in();
+        let blob = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read";
+        for (kind, action, role) in [
+            (
+                GET_SECRET.kind(),
+                GET_SECRET.name(),
+                "Key Vault Secrets User",
+            ),
+            (SEND.kind(), SEND.name(), "Azure Service Bus Data Sender"),
+            (Kind::DataAction, blob, "Storage Blob Data Reader"),
+            (
+                Kind::CosmosDataAction,
+                READ_ITEM,
+                "Cosmos DB Built-in Data Reader",
+            ),
+        ] {
+            assert_eq!(roles.narrowest(kind, action), Some(role));
+            assert_eq!(Kind::of(action), kind, "{action}");
+        }
+        assert_eq!(roles.narrowest(Kind::DataAction, "No.Such/action"), None);
     }
 
     #[test]

@@ -163,10 +163,10 @@ impl StateDirectory {
         endpoints: &Endpoints,
     ) -> io::Result<()> {
         fs::create_dir_all(self.path.join("env"))?;
-        for (identity, accounts) in &model.identities {
-            for account in accounts {
-                let token = self.project_account(model, cluster, identity, account)?;
-                self.write_environment(identity, account, &token, endpoints)?;
+        for (name, identity) in &model.identities {
+            for account in &identity.service_accounts {
+                let token = self.project_account(model, cluster, name, account)?;
+                self.write_environment(name, account, &token, endpoints)?;
             }
         }
         Ok(())
@@ -180,9 +180,6 @@ impl StateDirectory {
         account: &ServiceAccount,
     ) -> io::Result<PathBuf> {
         let ServiceAccount { namespace, name } = account;
-        cluster.apply(from_json(
-            json!({ "metadata": { "namespace": namespace, "name": name } }),
-        ));
         let calls = model.calls.iter().filter(|call| call.from == identity);
         let audiences = [EXCHANGE_AUDIENCE]
             .into_iter()
@@ -196,7 +193,7 @@ impl StateDirectory {
             "metadata": { "namespace": namespace, "name": format!("{name}-outside") },
             "spec": { "serviceAccountName": name, "containers": [], "volumes": volumes },
         }));
-        let running = cluster.create(pod).map_err(io::Error::other)?;
+        let running = cluster.run(pod).map_err(io::Error::other)?;
         let tokens = self.path.join("tokens").join(format!("{namespace}.{name}"));
         fs::create_dir_all(&tokens)?;
         for (number, audience) in audiences.enumerate() {
@@ -254,4 +251,22 @@ fn file_name(audience: &str) -> String {
 
 fn from_json<T: serde::de::DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).expect("the object is written out above")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_else_gets_into_the_state_directory() {
+        let root = tempfile::tempdir().expect("a directory");
+        let path = root.path().join("state");
+        fs::create_dir(&path).expect("made by somebody");
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("open to all");
+
+        let state = StateDirectory::create(Some(path)).expect("taken over");
+
+        let mode = fs::metadata(state.path()).expect("there").permissions();
+        assert_eq!(mode.mode() & 0o777, 0o700);
+    }
 }

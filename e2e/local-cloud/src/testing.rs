@@ -21,10 +21,17 @@ pub(crate) struct Fixture {
     pub(crate) audit: Audit,
     pub(crate) holds: Holds,
     pub(crate) model: Model,
+    /// Entra's.
+    pub(crate) keys: KeyRing,
 }
 
 impl Fixture {
     pub(crate) fn new() -> Self {
+        Self::with_keys(KEYS.clone())
+    }
+
+    /// For a test that changes Entra's keys.
+    pub(crate) fn with_keys(keys: KeyRing) -> Self {
         let roles = Roles::built_in();
         let model = Model::parse(include_str!("../../../infra/access.json"), &roles)
             .expect("the model is valid");
@@ -34,7 +41,7 @@ impl Fixture {
         let gate = Gate::new(
             model.clone(),
             roles,
-            KEYS.clone(),
+            keys.clone(),
             clock.clone(),
             audit.clone(),
             holds.clone(),
@@ -45,13 +52,23 @@ impl Fixture {
             audit,
             holds,
             model,
+            keys,
         }
     }
 
     /// An access token as Entra ID would issue it now, for an audience such as
     /// `https://vault.azure.net`.
     pub(crate) fn token(&self, identity: &str, audience: &str) -> String {
-        access_token::issue(&KEYS.current(), identity, audience, self.clock.now())
+        let identity = self.gate.directory().named(identity);
+        let identity = identity.expect("an identity of the model");
+        access_token::issue(
+            &self.keys.current(),
+            &identity,
+            audience,
+            &[],
+            self.clock.now(),
+        )
+        .token
     }
 
     /// A resource of the model by its logical name.

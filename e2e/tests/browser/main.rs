@@ -13,6 +13,7 @@ mod accessibility;
 mod axe;
 mod chromium;
 mod conflict;
+mod drawing;
 mod files;
 mod holds;
 mod installed;
@@ -23,6 +24,7 @@ mod scenario;
 mod sharing;
 mod steps;
 mod story;
+mod trust;
 mod upload;
 mod visit;
 mod watcher;
@@ -88,6 +90,8 @@ fn every_scenario() -> Vec<Scenario> {
         conflict::scenarios(),
         upload::scenarios(),
         access::scenarios(),
+        drawing::scenarios(),
+        trust::scenarios(),
         accessibility::scenarios(),
     ]
     .into_iter()

@@ -5,6 +5,7 @@ use crate::files::Document;
 use crate::outline::{button, field, heading, words};
 use crate::scenario::{Scenario, scenarios};
 use crate::steps::{activity, add, attach, attached, make_a_list, open_todo, todo};
+use crate::trust;
 use crate::visit::Visit;
 use crate::window::{Look, Window};
 
@@ -78,6 +79,12 @@ async fn of_every_page(visit: &Visit<'_>) {
     taken(&window, "access").await;
     window.open("/nowhere").await;
     taken(&window, "problem").await;
+    trust::while_it_is_broken(visit, async || {
+        window.open("/access").await;
+        window.sees(&words("AADSTS700213")).await;
+        taken(&window, "access-refused").await;
+    })
+    .await;
 }
 
 /// Takes the pictures of the page that a window is at.

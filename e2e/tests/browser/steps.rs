@@ -19,6 +19,28 @@ pub(crate) async fn add(window: &Window, title: &str) {
     window.sees(&todo(title)).await;
 }
 
+/// Adds a dozen to-dos, as a script of the page would.
+pub(crate) async fn add_a_dozen(window: &Window) {
+    let added = window
+        .evaluate(
+            "(async () => {
+                const form = document.querySelector('form.add');
+                let added = 0;
+                while (added < 12) {
+                    const body = new URLSearchParams(new FormData(form));
+                    body.set('title', `Thing ${added}`);
+                    body.set('key', crypto.randomUUID());
+                    const answer = await fetch(form.action, { method: 'POST', body, redirect: 'manual' });
+                    if (answer.type !== 'opaqueredirect') break;
+                    added++;
+                }
+                return added;
+            })()",
+        )
+        .await;
+    assert_eq!(added, 12);
+}
+
 /// A to-do of the list that the window is at.
 pub(crate) fn todo(title: &str) -> Sought {
     item(title).within(region("To-dos"))

@@ -15,23 +15,15 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 }
 
 async fn with_the_mouse(visit: &Visit<'_>) {
-    a_list_is_made_filled_and_emptied(visit, "With a mouse", Manner::default()).await;
+    a_list_is_made_filled_and_emptied(visit, "With a mouse", Manner::MOUSE).await;
 }
 
 async fn with_the_keyboard_alone(visit: &Visit<'_>) {
-    let manner = Manner {
-        keyboard_only: true,
-        ..Manner::default()
-    };
-    a_list_is_made_filled_and_emptied(visit, "With keys", manner).await;
+    a_list_is_made_filled_and_emptied(visit, "With keys", Manner::KEYBOARD).await;
 }
 
 async fn without_javascript(visit: &Visit<'_>) {
-    let manner = Manner {
-        no_scripts: true,
-        ..Manner::default()
-    };
-    a_list_is_made_filled_and_emptied(visit, "Without scripts", manner).await;
+    a_list_is_made_filled_and_emptied(visit, "Without scripts", Manner::NO_SCRIPTS).await;
 }
 
 async fn a_list_is_made_filled_and_emptied(visit: &Visit<'_>, list: &str, manner: Manner) {

@@ -54,7 +54,7 @@ impl<'w> Visit<'w> {
 
     /// Someone new.
     pub(crate) async fn person(&self, name: &'static str) -> Person<'_> {
-        self.person_who(name, Manner::default()).await
+        self.person_who(name, Manner::MOUSE).await
     }
 
     /// Someone new who uses their browser in another manner.

@@ -33,12 +33,28 @@ pub(crate) struct Window {
 }
 
 /// How a person uses their windows.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Manner {
     /// They have no mouse.
     pub(crate) keyboard_only: bool,
     /// They have switched JavaScript off.
     pub(crate) no_scripts: bool,
+}
+
+impl Manner {
+    /// With the mouse.
+    pub(crate) const MOUSE: Self = Self {
+        keyboard_only: false,
+        no_scripts: false,
+    };
+    pub(crate) const KEYBOARD: Self = Self {
+        keyboard_only: true,
+        ..Self::MOUSE
+    };
+    pub(crate) const NO_SCRIPTS: Self = Self {
+        no_scripts: true,
+        ..Self::MOUSE
+    };
 }
 
 impl Window {
@@ -152,6 +168,22 @@ impl Window {
         let thrown = &answer["exceptionDetails"];
         assert!(thrown.is_null(), "{}: {thrown:#}", self.name);
         answer["result"]["value"].clone()
+    }
+
+    /// Waits until an expression gives this, also while pages come and go.
+    pub(crate) async fn comes_to(&self, expression: &str, expected: &Value) {
+        let params = json!({ "expression": expression, "returnByValue": true });
+        self.retry(&format!("the page comes to {expected}"), async |_| {
+            let answer = self.call("Runtime.evaluate", params.clone()).await;
+            let answer = answer.map_err(|error| error.to_string())?;
+            let found = &answer["result"]["value"];
+            if found == expected {
+                Ok(())
+            } else {
+                Err(format!("It has {found}"))
+            }
+        })
+        .await;
     }
 
     pub(crate) fn watcher(&self) -> &Watcher {

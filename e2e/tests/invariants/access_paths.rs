@@ -16,11 +16,13 @@ mod document;
 mod note;
 mod source;
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use platform::settings::Vars;
 use serde::Deserialize;
+use serde_json::Value;
 
 use source::Source;
 pub(super) use source::function_name;
@@ -30,12 +32,8 @@ const CRATES: [&str; 3] = ["backend/src", "frontend/src", "platform/src"];
 
 const DOCUMENT: &str = "docs/access-paths.md";
 
-/// Grants that no function relies on, and why they are there all the same.
-const SPARE: [Spare; 1] = [Spare {
-    identity: "backend",
-    scope: "storage/containers/attachments",
-    why: "files are looked at and removed by the worker, and the API leaves them alone",
-}];
+/// What the code does with each grant, and which grants are there without a use.
+const USES: &str = "e2e/uses.json";
 
 /// What `infra/access.json` says of who may do what.
 #[derive(Debug, Deserialize)]
@@ -46,12 +44,12 @@ struct Model {
     spare: Vec<Spare>,
 }
 
-/// A grant that no function relies on.
+/// A grant that no function relies on, and why it is there all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Spare {
-    identity: &'static str,
-    scope: &'static str,
-    why: &'static str,
+    identity: String,
+    scope: String,
+    why: String,
 }
 
 impl Spare {
@@ -79,10 +77,27 @@ struct Call {
 fn model() -> Model {
     let text = std::fs::read_to_string(e2e::default_model()).expect("infra/access.json");
     let model: Model = serde_json::from_str(&text).expect("grants and calls");
+    let uses = uses();
+    let exceptions = uses["exceptions"].as_array().expect("exceptions");
+    let unused = exceptions.iter().filter(|e| e["code"] == "unused-grant");
+    let spare = unused.map(|exception| {
+        let text = |name: &str| exception[name].as_str().expect("text");
+        let (identity, scope) = text("about").split_once(": ").expect("identity: scope");
+        Spare {
+            identity: identity.to_owned(),
+            scope: scope.to_owned(),
+            why: text("because").to_owned(),
+        }
+    });
     Model {
-        spare: SPARE.to_vec(),
+        spare: spare.collect(),
         ..model
     }
+}
+
+fn uses() -> Value {
+    let text = std::fs::read_to_string(e2e::repository().join(USES)).expect(USES);
+    serde_json::from_str(&text).expect("JSON")
 }
 
 /// The code of the workload, without its tests.
@@ -138,6 +153,26 @@ fn every_handler_and_job_says_on_which_grant_it_relies_and_every_grant_is_relied
     let problems = check::problems(&sources(), &model());
 
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+#[test]
+fn every_grant_that_is_relied_on_has_its_uses_written_down_and_no_other() {
+    let uses = uses();
+    let written: BTreeSet<_> = uses["uses"]
+        .as_array()
+        .expect("uses")
+        .iter()
+        .map(|used| [&used["identity"], &used["scope"]].map(|text| text.as_str().expect("text")))
+        .collect();
+
+    // The test above holds the code to the same grants.
+    let model = model();
+    let grants = model.grants.iter();
+    let relied_on: BTreeSet<_> = grants
+        .filter(|grant| !model.spare.iter().any(|spare| spare.is(grant)))
+        .map(|grant| [grant.identity.as_str(), grant.scope.as_str()])
+        .collect();
+    assert_eq!(written, relied_on, "{USES} and the notes in the code");
 }
 
 #[test]

@@ -4,6 +4,8 @@
 #![cfg(test)]
 
 mod access_paths;
+mod documents;
+mod explain_command;
 mod metrics_table;
 mod partitions;
 

@@ -18,9 +18,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::cloud::Cloud;
-
-const NAMESPACE: &str = "localbus.servicebus.windows.net";
+pub(crate) const NAMESPACE: &str = "localbus.servicebus.windows.net";
 const REPLIES: &str = "cbs-replies";
 
 /// An open connection with links to `$cbs`.
@@ -32,12 +30,12 @@ pub(crate) struct Bus {
 }
 
 impl Bus {
-    pub(crate) async fn connect(cloud: &Cloud) -> Self {
-        let tcp = TcpStream::connect(cloud.amqp(NAMESPACE)).await;
+    /// Opens a connection at this address of the machine's, whose certificate this
+    /// CA (PEM) has issued.
+    pub(crate) async fn connect(address: &str, ca: &[u8]) -> Self {
+        let tcp = TcpStream::connect(address).await;
         let name = ServerName::try_from("localhost").expect("a name");
-        let tls = tls(&cloud.ca())
-            .connect(name, tcp.expect("it listens"))
-            .await;
+        let tls = tls(ca).connect(name, tcp.expect("it listens")).await;
         let mut connection = Connection::builder()
             .container_id("stranger")
             .hostname(NAMESPACE)

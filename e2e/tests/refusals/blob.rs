@@ -8,7 +8,8 @@ use crate::forge;
 const URL: &str = "https://localstorage.blob.core.windows.net/attachments/none";
 const VERSION: &str = "2026-04-06";
 
-const BAD_SIGNATURE: &str = "Signature validation failed. Signature verification failed.";
+pub(crate) const BAD_SIGNATURE: &str =
+    "Signature validation failed. Signature verification failed.";
 
 pub(crate) async fn ask(cloud: &Cloud, token: Option<&str>) -> Answer {
     let request = cloud.http.get(URL).header("x-ms-version", VERSION);

@@ -6,15 +6,17 @@ use e2e::control::Control;
 use local_cloud::audit::{Decision, Record};
 use local_cloud::{EXCHANGE_AUDIENCE, Endpoints, TokenRequest, names};
 use reqwest::header::HeaderMap;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::amqp::{self, Bus};
 use crate::cloud_process::{self, CloudProcess};
 
 pub(crate) const KEY_VAULT: &str = "https://vault.azure.net";
 pub(crate) const STORAGE: &str = "https://storage.azure.com";
 pub(crate) const COSMOS: &str = "https://cosmos.azure.com";
 pub(crate) const SERVICE_BUS: &str = "https://servicebus.azure.net";
+pub(crate) const GRAPH: &str = "https://graph.microsoft.com";
 
 /// An identity of the model that trusts no service account.
 pub(crate) const UNTRUSTED: &str = "untrusted";
@@ -96,14 +98,9 @@ impl Cloud {
         }
     }
 
-    /// The private CA's certificate, PEM.
-    pub(crate) fn ca(&self) -> Vec<u8> {
-        ca(&self.process)
-    }
-
-    /// Where a namespace's AMQP endpoint is on this machine.
-    pub(crate) fn amqp(&self, namespace: &str) -> &str {
-        &self.endpoints.amqp[namespace]
+    /// A connection to Service Bus.
+    pub(crate) async fn bus(&self) -> Bus {
+        Bus::connect(&self.endpoints.amqp[amqp::NAMESPACE], &ca(&self.process)).await
     }
 
     /// A service-account token as the cluster signs it.
@@ -244,14 +241,36 @@ pub(crate) fn service_account_token(service_account: &str, audience: &str) -> To
     }
 }
 
-/// A cloud on the repository's own model, with an identity more.
-fn start() -> CloudProcess {
+/// The repository's own model, line by line as it is, with an identity more, and
+/// Microsoft Graph, which the worker may read.
+pub(crate) fn model() -> String {
     let text = std::fs::read_to_string(e2e::default_model()).expect("the access model");
-    let mut model: Value = serde_json::from_str(&text).expect("JSON");
-    model["identities"][UNTRUSTED] = json!({ "serviceAccounts": [] });
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(file.path(), model.to_string()).expect("written");
-    CloudProcess::start(file.path()).expect("the local cloud starts")
+    let more = [
+        (
+            "\"resources\": {",
+            "\"graph\": { \"type\": \"graph\" },".to_owned(),
+        ),
+        (
+            "\"identities\": {",
+            format!("\"{UNTRUSTED}\": {{ \"serviceAccounts\": [] }},"),
+        ),
+        (
+            "\"grants\": [",
+            r#"{ "identity": "worker", "role": "Application.Read.All", "scope": "graph" },"#
+                .to_owned(),
+        ),
+    ];
+    more.into_iter().fold(text, |text, (after, line)| {
+        text.replacen(after, &format!("{after}\n    {line}"), 1)
+    })
+}
+
+/// A cloud on that model.
+fn start() -> CloudProcess {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("access.json");
+    std::fs::write(&file, model()).expect("written");
+    CloudProcess::start(&file).expect("the local cloud starts")
 }
 
 fn ca(process: &CloudProcess) -> Vec<u8> {

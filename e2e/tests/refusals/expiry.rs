@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use crate::amqp::Bus;
 use crate::cloud::{COSMOS, Cloud, KEY_VAULT, SERVICE_BUS, STORAGE};
 use crate::{blob, cosmos, key_vault, service_bus};
 
@@ -52,7 +51,7 @@ async fn expired_access_tokens_are_refused_everywhere_and_new_ones_taken() {
         .one_denial_since(before, "cosmos", "TokenExpired", Some(&documents))
         .await;
 
-    let mut connection = Bus::connect(&cloud).await;
+    let mut connection = cloud.bus().await;
     let before = cloud.audited().await;
     let answer = connection.put_token("jwt", &bus, service_bus::QUEUE).await;
     service_bus::assert_refusal(&answer, "ExpiredToken: The token is expired.");

@@ -2,19 +2,18 @@
 
 use local_cloud::names;
 
-use crate::amqp::Bus;
 use crate::cloud::{Cloud, KEY_VAULT, SERVICE_BUS};
 use crate::forge;
 
 /// What the frontend may send to.
 pub(crate) const QUEUE: &str = "attachment-jobs";
 
-const BAD_SIGNATURE: &str = "InvalidSignature: The token has an invalid signature.";
+pub(crate) const BAD_SIGNATURE: &str = "InvalidSignature: The token has an invalid signature.";
 
 /// Puts a token, which has to be refused with 401 and this text, and leaves no
 /// link open to who put it.
 async fn refused(cloud: &Cloud, token: &str, text: &str, code: &str) {
-    let mut bus = Bus::connect(cloud).await;
+    let mut bus = cloud.bus().await;
     let before = cloud.audited().await;
 
     let answer = bus.put_token("jwt", token, QUEUE).await;
@@ -51,7 +50,7 @@ async fn good(cloud: &Cloud) -> String {
 #[tokio::test]
 async fn a_good_token_is_taken() {
     let cloud = Cloud::shared().await;
-    let mut bus = Bus::connect(&cloud).await;
+    let mut bus = cloud.bus().await;
 
     let (status, description) = bus.put_token("jwt", &good(&cloud).await, QUEUE).await;
 
@@ -64,7 +63,7 @@ async fn a_good_token_is_taken() {
 #[tokio::test]
 async fn no_token_is_refused_at_the_link() {
     let cloud = Cloud::shared().await;
-    let mut bus = Bus::connect(&cloud).await;
+    let mut bus = cloud.bus().await;
     let before = cloud.audited().await;
 
     let refusal = bus.attach_sender(QUEUE).await.expect_err("without a claim");
@@ -78,7 +77,7 @@ async fn no_token_is_refused_at_the_link() {
 #[tokio::test]
 async fn a_shared_access_signature_is_refused() {
     let cloud = Cloud::shared().await;
-    let mut bus = Bus::connect(&cloud).await;
+    let mut bus = cloud.bus().await;
     let before = cloud.audited().await;
 
     let answer = bus

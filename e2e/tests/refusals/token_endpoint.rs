@@ -357,12 +357,23 @@ async fn a_request_without_any_credential_is_refused() {
 #[tokio::test]
 async fn another_grant_is_refused() {
     let cloud = Cloud::shared().await;
-    let call = right_call(&cloud).await.with("grant_type", "password");
+    let call = right_call(&cloud).await.with("grant_type", "magic");
 
     let text = refused(&cloud, &call, (400, "unsupported_grant_type"), 70_003).await;
 
-    let expected = "The app requested an unsupported grant type 'password'.";
+    let expected = "The app requested an unsupported grant type 'magic'.";
     assert_eq!(text, expected);
+}
+
+#[tokio::test]
+async fn a_managed_identity_signs_nobody_in() {
+    let cloud = Cloud::shared().await;
+    let call = right_call(&cloud).await.with("grant_type", "password");
+
+    let text = refused(&cloud, &call, INVALID_REQUEST, 900_058).await;
+
+    let start = "Server cannot satisfy the request. MSIs do not support user-based flows";
+    assert!(text.starts_with(start), "{text}");
 }
 
 #[tokio::test]

@@ -90,8 +90,9 @@ async fn processes_that_are_killed_at_any_time_lose_nothing_and_do_nothing_twice
     let options = two_of_each()
         .with("backend", "RELAY_SWEEP_SECONDS", "1")
         .with("worker", "WORKER_SWEEP_SECONDS", "1")
-        .with("worker", "PENDING_GRACE_SECONDS", "10");
-    let mut stack = start(options).await;
+        .with("worker", "PENDING_GRACE_SECONDS", "10")
+        .back_off(Duration::from_millis(10));
+    let stack = start(options).await;
     stack.supervise();
     let journal = Journal::default();
     // Its token is of now, as pods know the time: they do not go with the cloud's

@@ -20,7 +20,7 @@ fn grant(identity: &str, role: &str, scope: &str) -> GrantBody {
 }
 
 /// A pod runs its probe at most once in five seconds.
-async fn probe(stack: &Stack, pod: &str) -> AccessReport {
+pub(crate) async fn probe(stack: &Stack, pod: &str) -> AccessReport {
     loop {
         match stack.probe(pod).await {
             Ok(report) => return report,
@@ -32,7 +32,7 @@ async fn probe(stack: &Stack, pod: &str) -> AccessReport {
     }
 }
 
-fn outcomes(report: &AccessReport) -> BTreeMap<String, String> {
+pub(crate) fn outcomes(report: &AccessReport) -> BTreeMap<String, String> {
     let cells = report.cells.iter();
     cells
         .map(|cell| (cell.id(), cell.outcome.text().to_owned()))

@@ -27,7 +27,7 @@ pub(crate) async fn until_restarted(stack: &Stack, pod: &str, times: u32) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_pod_is_passed_over_and_comes_back_at_its_address() {
-    let mut stack = start(two_of_each()).await;
+    let stack = start(two_of_each()).await;
     let pods: Vec<String> = stack.pods().map(str::to_owned).collect();
     assert_eq!(
         pods,

@@ -11,10 +11,15 @@ use crate::records::Records;
 /// How long anything may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Starts the workload for one scenario.
-pub(crate) async fn start(options: Options) -> Stack {
+/// Says which executable plays the workload.
+pub(crate) fn prepare() {
     e2e::use_executable(env!("CARGO_BIN_EXE_e2e"));
     platform::pod::install_crypto_provider();
+}
+
+/// Starts the workload for one scenario.
+pub(crate) async fn start(options: Options) -> Stack {
+    prepare();
     Stack::start(options, |_| {})
         .await
         .expect("the workload starts")
@@ -77,16 +82,9 @@ pub(crate) async fn settled(stack: &Stack, list: &str) {
 /// The audit trail, for a failure's story.
 pub(crate) async fn story(stack: &Stack) -> String {
     let records = stack.control().audit(0).await.unwrap_or_default();
-    let lines = records.iter().rev().take(40).rev().map(|record| {
-        let identity = record.identity.as_deref().unwrap_or("-");
-        let (by, operation, scope) = (&record.by, &record.operation, &record.scope);
-        format!(
-            "  {} {identity}: {by} {operation} at {scope}: {:?}, {}",
-            record.at, record.decision, record.why
-        )
-    });
+    let last = records.len().saturating_sub(40);
     format!(
         "the end of the audit:\n{}",
-        lines.collect::<Vec<_>>().join("\n")
+        e2e::story::told(&records[last..])
     )
 }

@@ -16,6 +16,7 @@ mod blob;
 mod cloud_process;
 mod cosmos;
 mod key_vault;
+mod mistakes;
 mod newcomer;
 mod reader;
 mod service_bus;
@@ -35,10 +36,11 @@ use world::{IDENTITY, STATE};
 type Trials = fn() -> Vec<Trial>;
 
 /// The identities of `model.json`, and what each tries.
-const IDENTITIES: [(&str, Trials); 3] = [
+const IDENTITIES: [(&str, Trials); 4] = [
     ("owner", owner),
     ("reader", reader::trials),
     ("newcomer", newcomer::trials),
+    ("mistaken", mistakes::trials),
 ];
 
 /// May do everything: the services' own behaviour.

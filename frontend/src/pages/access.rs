@@ -7,7 +7,8 @@ mod matrix;
 mod steps;
 
 use askama::Template;
-use axum::extract::State;
+use axum::Extension;
+use axum::extract::{FromRequest as _, Request, State};
 use axum::response::{Redirect, Response};
 use platform::access::AccessReport;
 use platform::telemetry::{error_chain, redact};
@@ -29,7 +30,8 @@ use steps::{ExchangeView, StepView};
 #[template(path = "access.html")]
 struct AccessPage {
     layout: Layout,
-    session: Session,
+    /// `None` while there are no keys for sessions.
+    session: Option<Session>,
     was_too_soon: bool,
     /// Seconds since 1970 when the page was made, for its clocks.
     now: i64,
@@ -58,14 +60,14 @@ struct IdentityView {
 // Identity frontend, call to backend.
 pub(super) async fn show(
     State(pages): State<Pages>,
-    session: Session,
+    session: Option<Extension<Session>>,
     Noticed(notice): Noticed,
 ) -> Result<Response, Problem> {
     let access = pages.access.ok_or_else(Problem::not_found)?;
     let (own, backend) = tokio::join!(access.probe.last_or_first(), backend_report(&pages.backend));
     let model = model(&access).await;
     let view = AccessPage::new(
-        session,
+        session.map(|Extension(session)| session),
         &own,
         backend.as_ref().map_err(String::as_str),
         model.as_ref().map(Option::as_ref).map_err(Clone::clone),
@@ -75,12 +77,18 @@ pub(super) async fn show(
     Ok(page(&view))
 }
 
-/// Tries everything again, here and at the backend.
+/// Tries everything again, here and at the backend. While there are no keys there
+/// is no session that the button could be of, and this is when it is needed: then
+/// the origin of the form has to do. Trying changes nothing and has its own pause.
 // Identity frontend, call to backend.
 pub(super) async fn run(
     State(pages): State<Pages>,
-    Form(Button {}): Form<Button>,
+    session: Option<Extension<Session>>,
+    request: Request,
 ) -> Result<Redirect, Problem> {
+    if session.is_some() {
+        let Form(Button {}) = Form::from_request(request, &pages).await?;
+    }
     let access = pages.access.ok_or_else(Problem::not_found)?;
     let (own, backend) = tokio::join!(access.probe.run(), pages.backend.probe_access());
     if let Err(failure) = backend {
@@ -118,7 +126,7 @@ async fn model(access: &Access) -> Result<Option<AccessModel>, String> {
 impl AccessPage {
     /// `backend` is the backend's report, or why there is none.
     fn new(
-        session: Session,
+        session: Option<Session>,
         own: &AccessReport,
         backend: Result<&AccessReport, &str>,
         model: Result<Option<&AccessModel>, String>,
@@ -174,7 +182,7 @@ mod tests {
     fn rendered(own: &AccessReport, backend: Result<&AccessReport, &str>) -> String {
         let model = model();
         AccessPage::new(
-            Session::begin(NOW),
+            Some(Session::begin(NOW)),
             own,
             backend,
             Ok(Some(&model)),
@@ -277,7 +285,7 @@ mod tests {
         let own = access_report("frontend");
 
         let html = AccessPage::new(
-            Session::begin(NOW),
+            Some(Session::begin(NOW)),
             &own,
             Ok(&own),
             Err("no such file".to_owned()),

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure_core::error::ErrorKind;
-use azure_core::http::policies::{Policy, PolicyResult};
-use azure_core::http::{
-    ClientOptions, Context, ExponentialRetryOptions, Request, RetryOptions, Transport,
-};
+use azure_core::http::policies::Policy;
+use azure_core::http::{ClientOptions, ExponentialRetryOptions, RetryOptions, Transport};
+
+mod patience;
+
+use patience::{Answers, Deadline};
 
 /// Retries after the first attempt, with 200 milliseconds, doubling and with
 /// jitter, in between. Only what may be repeated is: 408, 429, 500, 502, 503,
@@ -55,6 +56,7 @@ pub(crate) fn options(bounds: &Bounds, policies: Vec<Arc<dyn Policy>>) -> Client
     per_call_policies.extend(policies);
     ClientOptions {
         per_call_policies,
+        per_try_policies: vec![Arc::new(Answers(bounds.in_total))],
         retry: RetryOptions::exponential(ExponentialRetryOptions {
             initial_delay: azure_core::time::Duration::milliseconds(200),
             max_retries: RETRIES,
@@ -81,36 +83,13 @@ pub(crate) fn http_client(bounds: &Bounds) -> reqwest::Client {
         .expect("the options are constant, and TLS has its provider since main")
 }
 
-/// Ends a call when its time is over, also while it waits before a retry: a
-/// `Retry-After` of a minute is the caller's business, not the client's.
-#[derive(Debug)]
-struct Deadline(Duration);
-
-#[expect(elided_lifetimes_in_paths, reason = "the signature of the trait")]
-#[async_trait::async_trait]
-impl Policy for Deadline {
-    async fn send(
-        &self,
-        ctx: &Context,
-        request: &mut Request,
-        next: &[Arc<dyn Policy>],
-    ) -> PolicyResult {
-        let Self(limit) = self;
-        match tokio::time::timeout(*limit, next[0].send(ctx, request, &next[1..])).await {
-            Ok(result) => result,
-            Err(_) => Err(azure_core::Error::with_message(
-                ErrorKind::Io,
-                format!("no answer within {limit:?}, retries included"),
-            )),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use azure_core::http::headers::Headers;
-    use azure_core::http::{AsyncRawResponse, HttpClient, Method, Pipeline, StatusCode, Url};
+    use azure_core::http::{
+        AsyncRawResponse, Context, HttpClient, Method, Pipeline, Request, StatusCode, Url,
+    };
     use std::sync::atomic::{AtomicU32, Ordering};
 
     /// Answers 503 each time and counts.
@@ -136,9 +115,9 @@ mod tests {
         }
     }
 
-    async fn send(service: &Arc<Unavailable>) -> azure_core::Result<()> {
+    async fn send(service: &Arc<impl HttpClient + 'static>) -> azure_core::Result<()> {
         let options = ClientOptions {
-            transport: Some(Transport::new(Arc::<Unavailable>::clone(service))),
+            transport: Some(Transport::new(Arc::clone(service) as Arc<dyn HttpClient>)),
             ..options(&REQUEST, Vec::new())
         };
         let pipeline = Pipeline::new(None, None, options, Vec::new(), Vec::new(), None);
@@ -160,14 +139,50 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_long_retry_after_is_not_waited_for() {
+    async fn who_shall_come_again_too_late_is_told_at_once() {
         let service = Arc::new(Unavailable {
             retry_after: Some("60"),
             ..Unavailable::default()
         });
         let start = tokio::time::Instant::now();
 
-        let error = send(&service).await.expect_err("no answer");
+        let error = send(&service).await.expect_err("503");
+
+        assert_eq!(error.http_status(), Some(StatusCode::ServiceUnavailable));
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        assert_eq!(service.attempts.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_short_retry_after_is_heeded() {
+        let service = Arc::new(Unavailable {
+            retry_after: Some("2"),
+            ..Unavailable::default()
+        });
+        let start = tokio::time::Instant::now();
+
+        let error = send(&service).await.expect_err("503");
+
+        assert_eq!(error.http_status(), Some(StatusCode::ServiceUnavailable));
+        assert_eq!(start.elapsed(), Duration::from_secs(4));
+    }
+
+    /// Never answers.
+    #[derive(Debug)]
+    struct Silent;
+
+    #[async_trait::async_trait]
+    impl HttpClient for Silent {
+        async fn execute_request(&self, _: &Request) -> azure_core::Result<AsyncRawResponse> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_gets_no_answer_waits_for_its_time_and_no_longer() {
+        let start = tokio::time::Instant::now();
+
+        let error = send(&Arc::new(Silent)).await.expect_err("no answer");
 
         assert_eq!(error.to_string(), "no answer within 5s, retries included");
         assert_eq!(start.elapsed(), Duration::from_secs(5));

@@ -7,6 +7,8 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -238,7 +240,7 @@ impl Keys {
         }
         let jwks_uri = https_url(&configuration.jwks_uri)?;
         let set: KeySet = self.document(&jwks_uri).await?;
-        let keys: HashMap<_, _> = set.keys.into_iter().filter_map(Jwk::usable).collect();
+        let keys = by_id(set.keys);
         if keys.is_empty() {
             return Err(KeysError::NoKeys(jwks_uri));
         }
@@ -281,6 +283,16 @@ struct KeySet {
     keys: Vec<Jwk>,
 }
 
+/// The usable keys. An id that stands for several says nothing, so none has it.
+fn by_id(set: Vec<Jwk>) -> HashMap<String, DecodingKey> {
+    let mut times: HashMap<String, usize> = HashMap::new();
+    for kid in set.iter().filter_map(|key| key.kid.clone()) {
+        *times.entry(kid).or_default() += 1;
+    }
+    let usable = set.into_iter().filter_map(Jwk::usable);
+    usable.filter(|(kid, _)| times[kid] == 1).collect()
+}
+
 /// A key of the set (RFC 7517). Everything is optional, because a set may have
 /// keys of other kinds too.
 #[derive(Deserialize)]
@@ -302,7 +314,30 @@ impl Jwk {
         if !fits {
             return None;
         }
-        let key = DecodingKey::from_rsa_components(&self.n?, &self.e?).ok()?;
+        let (n, e) = (self.n?, self.e?);
+        if !strong(&n, &e) {
+            return None;
+        }
+        let key = DecodingKey::from_rsa_components(&n, &e).ok()?;
         Some((self.kid?, key))
     }
+}
+
+/// Whether a key has a modulus of 2048 to 8192 bits and an exponent as it has to
+/// be (RFC 8725, 3.5; FIPS 186-5, 5.4).
+fn strong(n: &str, e: &str) -> bool {
+    let (Ok(n), Ok(e)) = (URL_SAFE_NO_PAD.decode(n), URL_SAFE_NO_PAD.decode(e)) else {
+        return false;
+    };
+    let bits = match n.first() {
+        Some(first) if *first != 0 => n.len() * 8 - first.leading_zeros() as usize,
+        _ => 0,
+    };
+    let exponent = e
+        .iter()
+        .fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+    (2048..=8192).contains(&bits)
+        && (1..=4).contains(&e.len())
+        && exponent >= 65_537
+        && exponent % 2 == 1
 }

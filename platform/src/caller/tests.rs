@@ -1,5 +1,8 @@
 //! Every way in which a call is refused, with keys made here.
 
+mod properties;
+mod strictness;
+
 use super::*;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

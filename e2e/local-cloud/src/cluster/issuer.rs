@@ -3,7 +3,9 @@
 //! Claims as in Kubernetes' `pkg/serviceaccount/claims.go` and `jwt.go` (1.30
 //! and later); discovery as in `openidmetadata.go`.
 
-use axum::http::header;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -11,6 +13,8 @@ use serde_json::json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::clock::Clock;
+use crate::faults::Faults;
 use crate::keys::{KeyRing, jwks};
 use crate::names;
 
@@ -65,7 +69,7 @@ pub(crate) fn sign(
 }
 
 /// What the issuer's host serves: discovery document and key set.
-pub(crate) fn router(keys: KeyRing) -> Router {
+pub(crate) fn router(keys: KeyRing, clock: Clock) -> Router {
     let base = names::cluster_issuer();
     let path = base
         .split_once(names::ISSUER_HOST)
@@ -87,12 +91,27 @@ pub(crate) fn router(keys: KeyRing) -> Router {
         .route(
             &keys_path,
             get(move || async move {
-                let mut response = Json(jwks(&keys.published())).into_response();
+                let mut response = Json(jwks(&keys.published(clock.now()))).into_response();
                 let kind = header::HeaderValue::from_static("application/jwk-set+json");
                 response.headers_mut().insert(header::CONTENT_TYPE, kind);
                 cached(response)
             }),
         )
+}
+
+/// The issuer's documents while there is a fault: late, or not at all.
+pub(crate) async fn troubled(
+    State(faults): State<Faults>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if faults.issuer_is_away() {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    if let Some(takes) = faults.issuer_takes() {
+        tokio::time::sleep(takes).await;
+    }
+    next.run(request).await
 }
 
 fn cached(mut response: Response) -> Response {

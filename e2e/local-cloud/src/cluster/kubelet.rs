@@ -3,11 +3,13 @@
 //!
 //! The rule (Kubernetes, `pkg/kubelet/token/token_manager.go`): a token is
 //! replaced when a fifth of its life is left, or when it is 24 hours old,
-//! whichever comes first, up to ten seconds earlier.
+//! whichever comes first, up to ten seconds earlier. While the API server signs
+//! none, the old one stays, and it is asked for again at each sync of the volume.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use k8s_openapi::api::core::v1::{Pod, ServiceAccountTokenProjection};
@@ -16,6 +18,7 @@ use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
+use super::file_mode;
 use super::issuer::{self, Binding};
 use super::projection::Volume;
 use crate::clock::Clock;
@@ -24,6 +27,12 @@ use crate::keys::KeyRing;
 /// The API server's own issuer audience, where a projection names none.
 const DEFAULT_AUDIENCE: &str = "https://kubernetes.default.svc";
 const DEFAULT_LIFETIME_SECONDS: i64 = 3600;
+
+/// However long a token is asked for, AKS signs none that lives longer.
+const LONGEST_LIFETIME_SECONDS: i64 = 24 * 60 * 60;
+
+/// How often kubelet looks at a volume; of a real one 60 to 90 seconds.
+const BETWEEN_SYNCS: Duration = Duration::seconds(60);
 
 /// The node's kubelet; dropping it ends the rotation.
 pub(crate) struct Kubelet {
@@ -35,6 +44,8 @@ struct Shared {
     root: PathBuf,
     keys: KeyRing,
     clock: Clock,
+    /// Whether the API server signs tokens.
+    signs: AtomicBool,
     // Held while files are written, which is quick; never across an await.
     pods: Mutex<BTreeMap<String, Vec<TokenVolume>>>,
     changed: Notify,
@@ -42,13 +53,20 @@ struct Shared {
 
 struct TokenVolume {
     volume: Volume,
+    mode: u32,
     binding: Binding,
     tokens: Vec<ProjectedToken>,
 }
 
 struct ProjectedToken {
     projection: ServiceAccountTokenProjection,
-    current: Option<(String, OffsetDateTime)>,
+    current: Option<Token>,
+}
+
+struct Token {
+    text: String,
+    due: OffsetDateTime,
+    expires: OffsetDateTime,
 }
 
 impl ProjectedToken {
@@ -56,11 +74,12 @@ impl ProjectedToken {
         self.projection
             .expiration_seconds
             .unwrap_or(DEFAULT_LIFETIME_SECONDS)
+            .min(LONGEST_LIFETIME_SECONDS)
     }
 
     /// When it has to be replaced: now, if there is none yet.
     fn due(&self, now: OffsetDateTime) -> OffsetDateTime {
-        self.current.as_ref().map_or(now, |(_, due)| *due)
+        self.current.as_ref().map_or(now, |token| token.due)
     }
 
     fn renew(&mut self, keys: &KeyRing, binding: &Binding, now: OffsetDateTime) {
@@ -69,11 +88,30 @@ impl ProjectedToken {
             .audience
             .as_deref()
             .unwrap_or(DEFAULT_AUDIENCE);
-        let token = issuer::sign(keys, binding, audience, self.lifetime(), now);
+        let text = issuer::sign(keys, binding, audience, self.lifetime(), now);
         let fifth_left = Duration::seconds(self.lifetime() * 4 / 5);
         let jitter = Duration::milliseconds(i64::from(Uuid::new_v4().as_bytes()[0]) * 10_000 / 255);
         let due = now + fifth_left.min(Duration::hours(24)) - jitter;
-        self.current = Some((token, due));
+        self.current = Some(Token {
+            text,
+            due,
+            expires: now + Duration::seconds(self.lifetime()),
+        });
+    }
+
+    /// The API server signs no token now: the one that is there stays until the
+    /// next sync, as long as it is valid. A volume with none is an error.
+    fn keep(&mut self, now: OffsetDateTime) -> io::Result<()> {
+        match &mut self.current {
+            Some(token) if token.expires > now => {
+                token.due = now + BETWEEN_SYNCS;
+                tracing::warn!("a token could not be renewed, and is kept while it is valid");
+                Ok(())
+            }
+            _ => Err(io::Error::other(
+                "failed to fetch token: the API server signs none",
+            )),
+        }
     }
 }
 
@@ -84,6 +122,7 @@ impl Kubelet {
             root,
             keys,
             clock,
+            signs: AtomicBool::new(true),
             pods: Mutex::default(),
             changed: Notify::new(),
         });
@@ -117,6 +156,10 @@ impl Kubelet {
         let mut volumes = Vec::new();
         let mut directories = BTreeMap::new();
         for volume in spec.volumes.iter().flatten() {
+            let default_mode = volume
+                .projected
+                .as_ref()
+                .and_then(|projected| projected.default_mode);
             let sources = volume
                 .projected
                 .iter()
@@ -136,6 +179,7 @@ impl Kubelet {
             directories.insert(volume.name.clone(), directory.clone());
             volumes.push(TokenVolume {
                 volume: Volume::at(directory),
+                mode: file_mode::of_token(spec, default_mode),
                 binding: binding.clone(),
                 tokens,
             });
@@ -148,6 +192,11 @@ impl Kubelet {
         drop(pods);
         self.shared.changed.notify_one();
         Ok(directories)
+    }
+
+    /// Lets the API server sign tokens, or not.
+    pub(crate) fn set_signing(&self, signs: bool) {
+        self.shared.signs.store(signs, Ordering::Relaxed);
     }
 
     /// Forgets a pod and removes its volumes; whether there was one.
@@ -166,19 +215,21 @@ impl Shared {
     /// Writes a volume anew if one of its tokens is due; returns when the next is.
     fn sync(&self, volume: &mut TokenVolume) -> io::Result<Option<OffsetDateTime>> {
         let now = self.clock.now();
-        if volume.tokens.iter().any(|token| token.due(now) <= now) {
-            for token in volume
-                .tokens
-                .iter_mut()
-                .filter(|token| token.due(now) <= now)
-            {
+        let tokens = volume.tokens.iter_mut();
+        let due: Vec<_> = tokens.filter(|token| token.due(now) <= now).collect();
+        if !due.is_empty() && !self.signs.load(Ordering::Relaxed) {
+            for token in due {
+                token.keep(now)?;
+            }
+        } else if !due.is_empty() {
+            for token in due {
                 token.renew(&self.keys, &volume.binding, now);
             }
             let files = volume.tokens.iter().filter_map(|token| {
-                let (content, _) = token.current.as_ref()?;
-                Some((token.projection.path.clone(), content.clone()))
+                let content = token.current.as_ref()?.text.clone();
+                Some((token.projection.path.clone(), content))
             });
-            volume.volume.write(&files.collect(), now)?;
+            volume.volume.write(&files.collect(), volume.mode, now)?;
             tracing::info!(
                 service_account = volume.binding.service_account,
                 pod = volume.binding.pod,
@@ -194,7 +245,7 @@ impl Shared {
             self.sync(volume).unwrap_or_else(|error| {
                 let directory = volume.volume.directory().display().to_string();
                 tracing::error!(%error, directory, "a token could not be projected");
-                Some(self.clock.now() + Duration::seconds(1))
+                Some(self.clock.now() + BETWEEN_SYNCS)
             })
         });
         due.min()
@@ -249,15 +300,16 @@ mod tests {
         .expect("a pod")
     }
 
-    async fn wait_for_change(file: &std::path::Path, before: &str) -> bool {
-        let changed = async {
-            while std::fs::read_to_string(file).is_ok_and(|token| token == before) {
-                tokio::time::sleep(StdDuration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(StdDuration::from_secs(1), changed)
-            .await
-            .is_ok()
+    fn other_pod() -> Pod {
+        let mut pod = pod();
+        pod.metadata.name = Some("other".to_owned());
+        pod
+    }
+
+    /// The token's file, after kubelet has looked at it.
+    fn synced(kubelet: &Kubelet, file: &std::path::Path) -> String {
+        kubelet.shared.sync_all();
+        std::fs::read_to_string(file).expect("a token")
     }
 
     #[tokio::test]
@@ -271,17 +323,66 @@ mod tests {
         assert!(!first.ends_with('\n'));
 
         clock.advance(StdDuration::from_mins(47));
-        assert!(
-            !wait_for_change(&file, &first).await,
-            "replaced although more than a fifth is left"
-        );
+        let later = synced(&kubelet, &file);
+        assert_eq!(later, first, "more than a fifth is left");
         clock.advance(StdDuration::from_mins(1));
 
-        assert!(
-            wait_for_change(&file, &first).await,
-            "not replaced although only a fifth is left"
-        );
+        let replaced = async {
+            while std::fs::read_to_string(&file).is_ok_and(|token| token == first) {
+                tokio::time::sleep(StdDuration::from_millis(5)).await;
+            }
+        };
+        let timely = tokio::time::timeout(StdDuration::from_secs(5), replaced).await;
+        timely.expect("it is replaced by itself, because a fifth is left");
         assert!(kubelet.remove("ns", "p").expect("removed"));
         assert!(!file.exists());
+    }
+
+    #[tokio::test]
+    async fn while_the_api_server_signs_none_the_old_token_stays_and_then_is_replaced() {
+        let root = tempfile::tempdir().expect("a directory");
+        let clock = Clock::system();
+        let kubelet = Kubelet::start(root.path().to_owned(), KeyRing::generate(), clock.clone());
+        let directories = kubelet.run(&pod()).expect("projected");
+        let file = directories["tokens"].join("one");
+        let first = std::fs::read_to_string(&file).expect("a token");
+
+        kubelet.set_signing(false);
+        for minutes in [49, 10] {
+            clock.advance(StdDuration::from_mins(minutes));
+            assert_eq!(synced(&kubelet, &file), first, "nobody signs another");
+        }
+        let refusal = kubelet
+            .run(&other_pod())
+            .expect_err("no token for a new pod");
+        assert!(
+            refusal.to_string().contains("failed to fetch token"),
+            "{refusal}"
+        );
+
+        kubelet.set_signing(true);
+        assert_eq!(synced(&kubelet, &file), first, "it is not yet looked at");
+        clock.advance(StdDuration::from_secs(61));
+        assert_ne!(synced(&kubelet, &file), first, "replaced at the next sync");
+    }
+
+    #[tokio::test]
+    async fn a_token_lives_a_day_at_most() {
+        let root = tempfile::tempdir().expect("a directory");
+        let mut pod = pod();
+        let volumes = pod.spec.as_mut().and_then(|spec| spec.volumes.as_mut());
+        let projected = volumes.expect("volumes")[0].projected.as_mut();
+        let sources = projected.and_then(|projected| projected.sources.as_mut());
+        let token = sources.expect("sources")[0].service_account_token.as_mut();
+        token.expect("a token").expiration_seconds = Some(7 * 24 * 60 * 60);
+        let keys = KeyRing::generate();
+        let kubelet = Kubelet::start(root.path().to_owned(), keys, Clock::system());
+
+        let directories = kubelet.run(&pod).expect("projected");
+
+        let token = std::fs::read_to_string(directories["tokens"].join("one")).expect("a token");
+        let token = crate::jwt::Unverified::read(&token).expect("a token");
+        let time = |name: &str| token.claims().seconds(name).expect("a time");
+        assert_eq!(time("exp") - time("iat"), 24 * 60 * 60);
     }
 }

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
@@ -32,10 +32,12 @@ impl Volume {
     }
 
     /// Replaces all files at once. Keys are relative paths; the content is
-    /// written as it is, without a newline at the end.
+    /// written as it is, without a newline at the end. Directories are open to
+    /// all, as kubelet's are; that of the cloud's state, above them, is not.
     pub(crate) fn write(
         &self,
         files: &BTreeMap<String, String>,
+        mode: u32,
         now: OffsetDateTime,
     ) -> io::Result<()> {
         let stamp = now
@@ -46,12 +48,13 @@ impl Volume {
         let current = format!("..{stamp}.{}", Uuid::new_v4().simple());
         let target = self.directory.join(&current);
         fs::create_dir_all(&target)?;
+        fs::set_permissions(&target, Permissions::from_mode(0o755))?;
         for (path, content) in files {
             let file = target.join(path);
             if let Some(parent) = file.parent() {
                 fs::create_dir_all(parent)?;
             }
-            write_private(&file, content)?;
+            write_with_mode(&file, content, mode)?;
         }
         self.switch(&current)?;
         for path in files.keys() {
@@ -85,11 +88,16 @@ impl Volume {
     }
 }
 
-/// Kubelet narrows the mode of token files to 0600 when one user owns them.
-fn write_private(file: &Path, content: &str) -> io::Result<()> {
-    fs::write(file, "")?;
-    fs::set_permissions(file, Permissions::from_mode(0o600))?;
-    fs::write(file, content)
+/// Nobody else reads it at any moment.
+fn write_with_mode(file: &Path, content: &str, mode: u32) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    let mut created = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)?;
+    created.write_all(content.as_bytes())?;
+    fs::set_permissions(file, Permissions::from_mode(mode))
 }
 
 #[cfg(test)]
@@ -107,12 +115,12 @@ mod tests {
         let seen = volume.directory().join("token/azure-identity-token");
 
         volume
-            .write(&files("one"), OffsetDateTime::now_utc())
+            .write(&files("one"), 0o644, OffsetDateTime::now_utc())
             .expect("written");
         assert_eq!(fs::read_to_string(&seen).expect("readable"), "one");
         let behind = fs::canonicalize(&seen).expect("a file");
         volume
-            .write(&files("two"), OffsetDateTime::now_utc())
+            .write(&files("two"), 0o600, OffsetDateTime::now_utc())
             .expect("written");
 
         assert_eq!(fs::read_to_string(&seen).expect("readable"), "two");

@@ -1,5 +1,7 @@
 //! Who may use the control API: asked right, and with one thing wrong.
 
+mod trust;
+
 use std::path::Path;
 
 use crate::LocalCloud;

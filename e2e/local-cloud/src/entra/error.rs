@@ -13,6 +13,8 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 use uuid::Uuid;
 
+mod faults;
+
 /// Why a token is not issued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AadError {
@@ -20,9 +22,16 @@ pub(crate) struct AadError {
     pub(crate) status: StatusCode,
     pub(crate) error: &'static str,
     pub(crate) text: String,
+    /// In how many seconds to come again, where that is said.
+    pub(crate) retry_after: Option<u32>,
 }
 
 const SEE: &str = "https://learn.microsoft.com/entra/workload-id/workload-identity-federation";
+
+const BREAKING_CHANGE: &str = "https://learn.microsoft.com/en-us/entra/identity-platform/reference-breaking-changes#august-2024";
+
+/// Codes without an entry on the look-up page: their answers carry no link to it.
+const WITHOUT_ENTRY: [u32; 4] = [50166, 70025, 90061, 1_002_012];
 
 fn bad_request(code: u32, error: &'static str, text: String) -> AadError {
     AadError {
@@ -30,6 +39,7 @@ fn bad_request(code: u32, error: &'static str, text: String) -> AadError {
         status: StatusCode::BAD_REQUEST,
         error,
         text,
+        retry_after: None,
     }
 }
 
@@ -39,6 +49,7 @@ fn invalid_client(code: u32, text: String) -> AadError {
         status: StatusCode::UNAUTHORIZED,
         error: "invalid_client",
         text,
+        retry_after: None,
     }
 }
 
@@ -59,6 +70,13 @@ impl AadError {
         bad_request(900_023, "invalid_request", text)
     }
 
+    pub(crate) fn empty_tenant(tenant: &str) -> Self {
+        let text = format!(
+            "Requested tenant identifier '{tenant}' is not valid. Tenant identifiers may not be an empty GUID."
+        );
+        bad_request(900_021, "invalid_request", text)
+    }
+
     pub(crate) fn tenant_required() -> Self {
         let text =
             "The 'client_credentials' grant type requires a tenant to be specified.".to_owned();
@@ -73,6 +91,47 @@ impl AadError {
     pub(crate) fn unsupported_grant(grant: &str) -> Self {
         let text = format!("The app requested an unsupported grant type '{grant}'.");
         bad_request(70003, "unsupported_grant_type", text)
+    }
+
+    /// Assumed: which grants it is said for, and the status.
+    pub(crate) fn user_flow_of_managed_identity() -> Self {
+        let text = "Server cannot satisfy the request. MSIs do not support user-based flows, only the client \
+                    credentials flow. Use a multi-tenant application and secret or certificate in order to sign in \
+                    users at this time."
+            .to_owned();
+        bad_request(900_058, "invalid_request", text)
+    }
+
+    pub(crate) fn unsupported_parameter(name: &str) -> Self {
+        let text = format!("The '{name}' request parameter is not supported.");
+        bad_request(901_002, "invalid_request", text)
+    }
+
+    /// Assumed: the code was seen for other endpoints.
+    pub(crate) fn repeated_parameter(name: &str) -> Self {
+        let text =
+            format!("The request is not properly formatted. The parameter '{name}' is duplicated.");
+        bad_request(9_000_411, "invalid_request", text)
+    }
+
+    /// Assumed: the code exists; how many are too many is not documented.
+    pub(crate) fn too_many_parameters() -> Self {
+        let text = "Invalid request. The request contains too many encoded parameters.".to_owned();
+        bad_request(901_003, "invalid_request", text)
+    }
+
+    /// Assumed: the code exists; how much is too much, and the status, are not
+    /// documented.
+    pub(crate) fn too_large() -> Self {
+        Self {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            ..bad_request(900_048, "invalid_request", "Request too large.".to_owned())
+        }
+    }
+
+    pub(crate) fn unknown_instance() -> Self {
+        let text = "Unknown or invalid instance.".to_owned();
+        bad_request(50049, "invalid_instance", text)
     }
 
     pub(crate) fn post_only(method: &str) -> Self {
@@ -106,6 +165,14 @@ impl AadError {
             "invalid_request",
             "JWT token is invalid or malformed.".to_owned(),
         )
+    }
+
+    /// Assumed: the status.
+    pub(crate) fn no_subject() -> Self {
+        let text = "No Subject claim provided in the assertion. Review the documentation at \
+                    https://docs.microsoft.com/azure/active-directory/develop/active-directory-certificate-credentials ."
+            .to_owned();
+        invalid_client(700_022, text)
     }
 
     /// Assumed: the code exists, that `alg: none` leads to it does not stand anywhere.
@@ -151,9 +218,45 @@ impl AadError {
             "No matching federated identity record found for presented assertion subject '{subject}'. The subject \
              matches with case-insensitive comparison, but not with case-sensitive comparison. Check your federated \
              identity credential Subject, Audience and Issuer against the presented assertion. See documentation at: \
-             {SEE}."
+             {SEE}. See breaking change notification and remediation at: {BREAKING_CHANGE}."
         );
         invalid_client(7_002_138, text)
+    }
+
+    /// Assumed: the status.
+    pub(crate) fn unlawful_issuer(issuer: &str) -> Self {
+        let text = format!(
+            "Federated Identity Credential issuer must use HTTPS scheme, must not be loopback address, and may not \
+             include a query-string or fragment. Token issuer: {issuer}."
+        );
+        bad_request(70022, "invalid_request", text)
+    }
+
+    /// With `invalid_request` in 2022, with `invalid_client` since 2023.
+    pub(crate) fn lives_too_long(issued: i64, expires: i64) -> Self {
+        let text = format!(
+            "External OIDC Provider token must have a lifetime of less than or equal to 1.01:00:00. Token issued at \
+             {issued}. Token expires on {expires}."
+        );
+        invalid_client(70023, text)
+    }
+
+    /// Assumed: that this is said of what is not asked for at all, or not read to
+    /// its end.
+    pub(crate) fn issuer_not_asked() -> Self {
+        let text = "Non-retryable error has occurred during request to external OIDC endpoint.";
+        bad_request(900_610, "invalid_request", text.to_owned())
+    }
+
+    pub(crate) fn missing_metadata(field: &str) -> Self {
+        let text = format!("OIDC Provider Metadata missing required field '{field}'.");
+        bad_request(70024, "invalid_request", text)
+    }
+
+    /// Also said of two keys of one id, which is assumed.
+    pub(crate) fn unusable_keys() -> Self {
+        let text = "Failed to parse provider signing keys.".to_owned();
+        bad_request(900_612, "invalid_request", text)
     }
 
     pub(crate) fn issuer_unreachable() -> Self {
@@ -258,13 +361,18 @@ impl AadError {
             "trace_id": trace_id,
             "correlation_id": correlation_id,
         });
-        // Codes without an entry on the look-up page carry no link to it.
-        if ![70025, 50166].contains(code) {
+        if !WITHOUT_ENTRY.contains(code) {
             body["error_uri"] = Value::from(format!(
                 "https://login.microsoftonline.com/error?code={code}"
             ));
         }
-        no_store((self.status, Json(body)).into_response())
+        let mut response = no_store((self.status, Json(body)).into_response());
+        name(&mut response, trace_id);
+        if let Some(seconds) = self.retry_after {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
     }
 }
 
@@ -276,7 +384,28 @@ pub(crate) fn no_store(mut response: Response) -> Response {
         HeaderValue::from_static("no-store, no-cache"),
     );
     headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+    headers.insert(header::EXPIRES, HeaderValue::from_static("-1"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json; charset=utf-8"),
+    );
     response
+}
+
+/// Gives an answer the id by which Entra ID's own logs know it: the trace id.
+pub(crate) fn name(response: &mut Response, trace_id: Uuid) {
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(&trace_id.to_string()) {
+        headers.insert("x-ms-request-id", id);
+    }
+    headers.insert(
+        "x-ms-ests-server",
+        HeaderValue::from_static("local cloud, not Azure"),
+    );
 }
 
 fn no_match(what: &str, presented: &str) -> String {

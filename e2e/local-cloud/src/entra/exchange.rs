@@ -4,19 +4,35 @@
 //! The order of the checks is inferred from which error is seen when several
 //! things are wrong at once; see `docs/fidelity.md`.
 
-use std::collections::HashMap;
-
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::Entra;
-use super::access_token;
+use super::access_token::{self, Issued};
 use super::error::AadError;
+use super::form::{Form, FormError};
+use super::{Entra, explained, issuers};
 use crate::audit::{Decision, Entry};
+use crate::directory::Identity;
+use crate::explain::exchange::Attempt;
+use crate::graph;
 use crate::jwt::{Claims, JwtError, Unverified};
 use crate::model::{Model, Resource};
 use crate::names;
+
+/// How long an assertion may be meant to live: 25 hours.
+const MAX_LIFETIME: i64 = 25 * 60 * 60;
+
+/// Grants by which a person would sign in.
+const USER_FLOWS: [&str; 4] = [
+    "password",
+    "authorization_code",
+    "refresh_token",
+    "urn:ietf:params:oauth:grant-type:device_code",
+];
+
+/// What Microsoft Graph is called as a resource.
+const GRAPH: [&str; 2] = ["https://graph.microsoft.com", graph::APPLICATION_ID];
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -35,13 +51,18 @@ pub(crate) fn known_resources(model: &Model) -> Vec<String> {
         .iter()
         .filter_map(|(name, resource)| match resource {
             Resource::Storage(_) | Resource::ServiceBus(_) => Some(resource.host(name)),
-            Resource::KeyVault(_) | Resource::Cosmos(_) => None,
+            Resource::KeyVault(_) | Resource::Cosmos(_) | Resource::Graph(_) => None,
         });
+    // Every tenant has Microsoft Graph, by name and by id; here one has to want it.
+    let is_graph = |resource: &Resource| matches!(resource, Resource::Graph(_));
+    let graph = model.resources.values().any(is_graph);
+    let graph = graph.then(|| GRAPH.map(str::to_owned));
     shared
         .into_iter()
         .map(str::to_owned)
         .chain(own)
         .map(|host| format!("https://{host}"))
+        .chain(graph.into_iter().flatten())
         .collect()
 }
 
@@ -52,6 +73,7 @@ pub(crate) fn check_tenant(tenant: &str) -> Result<(), AadError> {
     }
     match tenant.parse::<Uuid>() {
         Ok(id) if id == names::tenant_id() => Ok(()),
+        Ok(id) if id.is_nil() => Err(AadError::empty_tenant(tenant)),
         Ok(_) => Err(AadError::unknown_tenant(tenant)),
         Err(_) if tenant.contains('.') => Err(AadError::unknown_tenant(tenant)),
         Err(_) => Err(AadError::malformed_tenant(tenant)),
@@ -64,6 +86,7 @@ struct Trail {
     identity: Option<String>,
     subject: Option<String>,
     resource: String,
+    attempt: Attempt,
 }
 
 impl Entra {
@@ -80,9 +103,12 @@ impl Entra {
             Err(refusal) => (
                 Decision::Denied,
                 Some(format!("AADSTS{}", refusal.code)),
-                refusal.text.clone(),
+                refusal.text.chars().take(1024).collect(),
             ),
         };
+        let explanation = code
+            .as_deref()
+            .map(|code| self.explain(code, tenant, &trail.attempt));
         self.audit.record(Entry {
             by: "entra".to_owned(),
             operation: "TokenExchange".to_owned(),
@@ -93,6 +119,7 @@ impl Entra {
             decision,
             code,
             why,
+            explanation,
         });
         outcome
     }
@@ -104,26 +131,40 @@ impl Entra {
         trail: &mut Trail,
     ) -> Result<Value, AadError> {
         check_tenant(tenant)?;
-        let form: HashMap<_, _> = url::form_urlencoded::parse(body).into_owned().collect();
+        let form = Form::parse(body).map_err(|error| match error {
+            FormError::TooMany => AadError::too_many_parameters(),
+            FormError::Repeated(name) => AadError::repeated_parameter(&name),
+        })?;
         let required = |name: &str| {
-            let value = form
-                .get(name)
-                .map(String::as_str)
-                .filter(|value| !value.is_empty());
+            let value = form.get(name).filter(|value| !value.is_empty());
             value.ok_or_else(|| AadError::missing_parameter(name))
         };
         let grant = required("grant_type")?;
         if grant != "client_credentials" {
-            return Err(AadError::unsupported_grant(grant));
+            let client = form.get("client_id").and_then(|id| self.directory.find(id));
+            return Err(match client {
+                Some(client) if client.is_managed() && USER_FLOWS.contains(&grant) => {
+                    AadError::user_flow_of_managed_identity()
+                }
+                _ => AadError::unsupported_grant(grant),
+            });
+        }
+        if form.get("resource").is_some() {
+            return Err(AadError::unsupported_parameter("resource"));
         }
         let client_id = required("client_id")?;
         let scope = required("scope")?;
         trail.resource = scope.chars().take(256).collect();
+        trail.attempt = explained::attempt(&form);
         let identity = self
             .directory
             .find(client_id)
             .ok_or_else(|| AadError::unknown_client(client_id, tenant))?;
         trail.identity = Some(identity.name.clone());
+        trail.attempt.identity = trail.identity.clone();
+        if let Some(fault) = self.gate.faults().at_token_endpoint(&identity.name) {
+            return Err(AadError::of_fault(fault));
+        }
 
         let assertion = form
             .get("client_assertion")
@@ -132,16 +173,66 @@ impl Entra {
         if required("client_assertion_type")? != ASSERTION_TYPE {
             return Err(AadError::malformed_assertion());
         }
-        let claims = self.check_assertion(assertion, identity, trail).await?;
+        let claims = self.check_assertion(assertion, &identity, trail).await?;
         self.check_times(&claims)?;
         let audience = self.resource(scope, tenant)?;
 
-        let key = self.keys.current();
+        let issued = self.issue(&identity, audience);
         Ok(json!({
             "token_type": "Bearer",
-            "expires_in": access_token::LIFETIME_SECONDS,
-            "ext_expires_in": access_token::LIFETIME_SECONDS,
-            "access_token": access_token::issue(&key, &identity.name, audience, self.clock.now()),
+            "expires_in": issued.expires_in,
+            "ext_expires_in": issued.expires_in,
+            "access_token": issued.token,
+        }))
+    }
+
+    /// An access token for an identity and a resource.
+    fn issue(&self, identity: &Identity, audience: &str) -> Issued {
+        let roles = if GRAPH.contains(&audience.trim_end_matches('/')) {
+            self.gate.app_roles(&identity.name)
+        } else {
+            Vec::new()
+        };
+        let key = self.keys.current();
+        access_token::issue(&key, identity, audience, &roles, self.clock.now())
+    }
+
+    /// What a resource gets with its own identity, as from the metadata endpoint of
+    /// a virtual machine. Who is not that resource cannot ask: its identity can
+    /// have no federated credential.
+    pub(crate) fn issue_to_resource(
+        &self,
+        resource: &str,
+        audience: &str,
+    ) -> Result<Value, String> {
+        let identity = self
+            .directory
+            .of_resource(resource)
+            .ok_or_else(|| format!("there is no resource `{resource}` with an identity"))?;
+        let scope = format!("{audience}/.default");
+        let tenant = names::tenant_id().to_string();
+        let audience = self
+            .resource(&scope, &tenant)
+            .map_err(|refusal| refusal.text)?;
+        self.audit.record(Entry {
+            by: "entra".to_owned(),
+            operation: "ManagedIdentityToken".to_owned(),
+            identity: Some(identity.name.clone()),
+            subject: None,
+            action: scope.clone(),
+            scope: format!("tenant/{tenant}"),
+            decision: Decision::Allowed,
+            code: None,
+            why: format!("`{resource}` asks for itself"),
+            explanation: None,
+        });
+        let issued = self.issue(&identity, audience);
+        Ok(json!({
+            "access_token": issued.token,
+            "client_id": identity.client_id,
+            "expires_in": issued.expires_in.to_string(),
+            "resource": audience,
+            "token_type": "Bearer",
         }))
     }
 
@@ -150,7 +241,7 @@ impl Entra {
     async fn check_assertion(
         &self,
         assertion: &str,
-        identity: &super::federation::Identity,
+        identity: &Identity,
         trail: &mut Trail,
     ) -> Result<Claims, AadError> {
         let token = Unverified::read(assertion.trim()).map_err(|error| match error {
@@ -167,7 +258,7 @@ impl Entra {
             .to_owned();
         let subject = presented
             .text("sub")
-            .ok_or_else(AadError::malformed_assertion)?
+            .ok_or_else(AadError::no_subject)?
             .to_owned();
         let audience = presented
             .audience()
@@ -178,20 +269,39 @@ impl Entra {
             return Err(AadError::issued_by_entra());
         }
         identity.check_trust(&issuer, &subject, &audience)?;
-        let key = self.issuer_keys.find(&issuer, token.kid()).await?;
+        if !issuers::is_lawful(&issuer) {
+            return Err(AadError::unlawful_issuer(&issuer));
+        }
+        let found = self.issuer_keys.find(&issuer, token.kid()).await;
+        let key = found.map_err(|error| {
+            error.with_code_for_unreachable(self.gate.faults().unreachable_code())
+        })?;
         token.verify(&key).ok_or_else(AadError::bad_signature)
     }
 
     /// Entra's tolerance for clock differences is not documented; there is none here.
     fn check_times(&self, claims: &Claims) -> Result<(), AadError> {
-        let time = |name: &str| {
+        let seconds = |name: &str| {
             claims
                 .seconds(name)
-                .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
                 .ok_or_else(AadError::malformed_assertion)
         };
-        let until = time("exp")?;
-        let from = time("nbf").or_else(|_| time("iat"))?;
+        let time = |seconds: i64| {
+            OffsetDateTime::from_unix_timestamp(seconds)
+                .map_err(|_| AadError::malformed_assertion())
+        };
+        // One of `nbf` and `iat` may be missing; none may be something else.
+        let if_there = |name: &str| claims.has(name).then(|| seconds(name)).transpose();
+        let expires = seconds("exp")?;
+        let (starts, issued) = match (if_there("nbf")?, if_there("iat")?) {
+            (Some(starts), Some(issued)) => (starts, issued),
+            (Some(only), None) | (None, Some(only)) => (only, only),
+            (None, None) => return Err(AadError::malformed_assertion()),
+        };
+        if expires.saturating_sub(issued) > MAX_LIFETIME {
+            return Err(AadError::lives_too_long(issued, expires));
+        }
+        let (from, until) = (time(starts.max(issued))?, time(expires)?);
         let now = self.clock.now();
         if now < from || now >= until {
             return Err(AadError::outside_valid_time(now, from, until));

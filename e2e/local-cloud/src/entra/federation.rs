@@ -1,67 +1,11 @@
-//! The tenant's identities and their federated credentials: which issuer,
-//! subject and audience each trusts.
+//! Whether an identity trusts an assertion: issuer, subject and audience of one
+//! of its federated credentials.
 //!
 //! All three are compared exactly, byte for byte (Microsoft Learn, *Important
 //! considerations and restrictions for federated identity credentials*).
 
-use std::collections::BTreeMap;
-
-use uuid::Uuid;
-
-use super::EXCHANGE_AUDIENCE;
 use super::error::AadError;
-use crate::model::Model;
-use crate::names;
-
-/// What one identity trusts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FederatedCredential {
-    pub(crate) issuer: String,
-    pub(crate) subject: String,
-    pub(crate) audience: String,
-}
-
-/// A user-assigned identity.
-#[derive(Clone, Debug)]
-pub(crate) struct Identity {
-    pub(crate) name: String,
-    pub(crate) client_id: Uuid,
-    pub(crate) federated_credentials: Vec<FederatedCredential>,
-}
-
-/// The identities by client id.
-#[derive(Clone, Debug)]
-pub(crate) struct Directory {
-    identities: BTreeMap<Uuid, Identity>,
-}
-
-impl Directory {
-    /// The model's identities, each with one credential per service account.
-    pub(crate) fn from_model(model: &Model) -> Self {
-        let identity = |(name, accounts): (&String, &Vec<crate::model::ServiceAccount>)| {
-            let client_id = names::client_id(name);
-            let trust = |account: &crate::model::ServiceAccount| FederatedCredential {
-                issuer: names::cluster_issuer(),
-                subject: account.subject(),
-                audience: EXCHANGE_AUDIENCE.to_owned(),
-            };
-            let identity = Identity {
-                name: name.clone(),
-                client_id,
-                federated_credentials: accounts.iter().map(trust).collect(),
-            };
-            (client_id, identity)
-        };
-        Self {
-            identities: model.identities.iter().map(identity).collect(),
-        }
-    }
-
-    /// The identity of this client id.
-    pub(crate) fn find(&self, client_id: &str) -> Option<&Identity> {
-        self.identities.get(&client_id.parse::<Uuid>().ok()?)
-    }
-}
+use crate::directory::{FederatedCredential, Identity};
 
 impl Identity {
     /// Whether one credential trusts this issuer, subject and audience; if none

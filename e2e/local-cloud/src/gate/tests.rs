@@ -19,7 +19,7 @@ fn refusal(change: impl FnOnce(&mut Value)) -> TokenRefusal {
     let fixture = Fixture::new();
     let mut claims = valid_claims(&fixture);
     change(&mut claims);
-    let key = fixture.gate.shared.entra_keys.current();
+    let key = fixture.keys.current();
     let token = key.sign(&json!({ "alg": "RS256", "kid": key.kid() }), &claims);
     fixture
         .gate
@@ -31,6 +31,7 @@ fn valid_claims(fixture: &Fixture) -> Value {
     let now = fixture.clock.unix_now();
     json!({
         "iss": names::token_issuer(names::tenant_id()), "aud": VAULT, "oid": names::object_id("frontend"),
+        "tid": names::tenant_id(),
         "nbf": now - 300, "iat": now - 300, "exp": now + 3600,
     })
 }
@@ -58,7 +59,7 @@ fn a_valid_token_authenticates_its_identity() {
 fn a_signature_that_another_key_made_is_refused() {
     let fixture = Fixture::new();
     let stranger = SigningKey::generate();
-    let published = fixture.gate.shared.entra_keys.current();
+    let published = fixture.keys.current();
     let header = json!({ "alg": "RS256", "kid": published.kid() });
     let token = stranger.sign(&header, &valid_claims(&fixture));
 
@@ -114,7 +115,7 @@ fn a_key_that_entra_has_not_published_is_refused() {
 #[test]
 fn another_algorithm_is_refused() {
     let fixture = Fixture::new();
-    let key = fixture.gate.shared.entra_keys.current();
+    let key = fixture.keys.current();
     let token = key.sign(
         &json!({ "alg": "none", "kid": key.kid() }),
         &valid_claims(&fixture),
@@ -139,6 +140,24 @@ fn another_issuer_is_refused() {
             found: found.to_owned()
         }
     );
+}
+
+#[test]
+fn another_tenant_is_refused_though_the_issuer_is_ours() {
+    for (tenant, found) in [
+        (
+            json!("00000000-0000-0000-0000-000000000001"),
+            "https://sts.windows.net/00000000-0000-0000-0000-000000000001/",
+        ),
+        (Value::Null, "https://sts.windows.net//"),
+    ] {
+        assert_eq!(
+            refusal(|claims| claims["tid"] = tenant),
+            TokenRefusal::Issuer {
+                found: found.to_owned()
+            }
+        );
+    }
 }
 
 #[test]
@@ -213,6 +232,18 @@ fn a_principal_that_does_not_exist_is_refused() {
     assert_eq!(
         refusal(|claims| claims["oid"] = json!(names::object_id("nobody"))),
         TokenRefusal::UnknownPrincipal
+    );
+}
+
+#[test]
+fn a_token_that_was_issued_in_the_future_is_refused() {
+    assert_eq!(
+        refusal(|claims| claims["iat"] = json!(claims["exp"].as_i64().expect("a time") - 1)),
+        TokenRefusal::NotYetValid
+    );
+    assert_eq!(
+        refusal(|claims| claims["iat"] = json!("now")),
+        TokenRefusal::Malformed("iat is no time")
     );
 }
 
@@ -328,7 +359,7 @@ fn only_what_a_model_could_hold_is_granted() {
 
     assert_eq!(
         refused(grant("nobody", "Key Vault Secrets User", "vault")),
-        "identity `nobody` is not declared under `identities`"
+        "there is no identity `nobody`"
     );
     assert!(refused(grant("worker", "Boss", "vault")).starts_with("unknown role `Boss`"));
     assert_eq!(

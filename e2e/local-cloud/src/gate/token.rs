@@ -37,6 +37,15 @@ impl Audience {
         )
     }
 
+    /// Microsoft Graph's, by name or by its application id.
+    pub fn graph() -> Self {
+        let id = crate::graph::APPLICATION_ID;
+        Self::of(
+            "graph",
+            &[&format!("https://{}", crate::names::GRAPH_HOST), id],
+        )
+    }
+
     fn of(by: &'static str, accepted: &[&str]) -> Self {
         let accepted = accepted
             .iter()

@@ -24,6 +24,8 @@ pub enum Resource {
     Storage(StorageSpec),
     /// A Service Bus namespace.
     ServiceBus(ServiceBusSpec),
+    /// Microsoft Graph, of which there is one.
+    Graph(GraphSpec),
 }
 
 #[derive(Deserialize)]
@@ -51,9 +53,12 @@ impl Resource {
             "cosmos" => place.parse(raw).map(Self::Cosmos),
             "storage" => place.parse(raw).map(Self::Storage),
             "serviceBus" => place.parse(raw).map(Self::ServiceBus),
+            "graph" => place.parse(raw).map(Self::Graph),
             other => Err(ModelError::new(
                 place,
-                format!("unknown type `{other}`; known are: cosmos, keyVault, serviceBus, storage"),
+                format!(
+                    "unknown type `{other}`; known are: cosmos, graph, keyVault, serviceBus, storage"
+                ),
             )),
         }
     }
@@ -65,9 +70,18 @@ impl Resource {
             Self::Cosmos(_) => "documents.azure.com",
             Self::Storage(_) => "blob.core.windows.net",
             Self::ServiceBus(_) => "servicebus.windows.net",
+            Self::Graph(_) => return names::GRAPH_HOST.to_owned(),
         };
         format!("{}.{domain}", names::physical(name))
     }
+}
+
+/// Microsoft Graph: the directory is what it shows.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GraphSpec {
+    #[serde(rename = "type")]
+    _kind: IgnoredAny,
 }
 
 /// The secrets of a vault.

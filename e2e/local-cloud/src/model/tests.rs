@@ -56,7 +56,8 @@ fn an_unknown_field_is_refused_wherever_it_stands() {
         (
             r#"{ "resources": {}, "identities": { "a": { "serviceAccounts": [], "why": 1 } },
                 "grants": [], "calls": [] }"#,
-            "line 1, column 70: unknown field `why`, expected `serviceAccounts`",
+            "line 1, column 70: unknown field `why`, expected one of `type`, `serviceAccounts`, \
+             `federatedCredentials`, `sharedBecause`, `resource`",
         ),
         (
             r#"{ "resources": {}, "identities": {
@@ -121,7 +122,7 @@ fn an_unknown_field_of_any_resource_is_refused() {
 fn an_unknown_type_of_resource_is_refused_with_its_place() {
     check(
         r#"{ "resources": { "x": { "type": "sqlDatabase" } }, "identities": {}, "grants": [], "calls": [] }"#,
-        "line 1, column 23: unknown type `sqlDatabase`; known are: cosmos, keyVault, serviceBus, storage",
+        "line 1, column 23: unknown type `sqlDatabase`; known are: cosmos, graph, keyVault, serviceBus, storage",
     );
 }
 
@@ -198,6 +199,8 @@ fn one_service_account_trusted_by_two_identities_is_refused() {
         "line 3, column 40: service account `ns/x` is trusted twice, by identities `a` and `b`",
     );
 }
+
+mod identities;
 
 #[test]
 fn a_name_declared_twice_is_refused() {

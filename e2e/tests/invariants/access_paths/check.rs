@@ -168,9 +168,9 @@ async fn ask() {}
         let mut model = model();
         model.calls.clear();
         model.spare = vec![Spare {
-            identity: "backend",
-            scope: "cosmos/databases/todolist/containers/todos",
-            why: "it may be used one day",
+            identity: "backend".to_owned(),
+            scope: "cosmos/databases/todolist/containers/todos".to_owned(),
+            why: "it may be used one day".to_owned(),
         }];
 
         assert_eq!(problems(&code(""), &model), Vec::<String>::new());

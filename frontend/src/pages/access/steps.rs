@@ -55,7 +55,8 @@ pub(super) struct ExchangeView {
     pub(super) scope: String,
     pub(super) duration: Milliseconds,
     pub(super) age: Clock,
-    /// When the token expires, or what Entra ID said instead.
+    /// When the token expires, or Entra's code, or why it was not reached. What
+    /// Entra ID said stands with the step.
     pub(super) outcome: Result<Clock, String>,
 }
 
@@ -188,7 +189,9 @@ impl ExchangeView {
             age: Clock::since(exchange.at, now),
             outcome: match &exchange.outcome {
                 ExchangeOutcome::Issued { expires_at, .. } => Ok(Clock::until(*expires_at, now)),
-                ExchangeOutcome::Refused { error, .. } => Err(error.clone()),
+                ExchangeOutcome::Refused { code, error } => {
+                    Err(code.as_ref().unwrap_or(error).clone())
+                }
             },
         }
     }

@@ -1,6 +1,10 @@
 //! What is taken for a form.
 
+use std::convert::Infallible;
+
 use axum::body::Body;
+use bytes::Bytes;
+use futures::{StreamExt as _, stream};
 use serde_json::json;
 
 use super::{at_todo, inbox, list};
@@ -119,10 +123,28 @@ async fn a_form_that_breaks_off_is_refused() {
         Ok(format!("csrf={token}&name=x")),
         Err(std::io::Error::other("the browser is gone")),
     ];
-    let body = Body::from_stream(futures::stream::iter(parts));
+    let body = Body::from_stream(stream::iter(parts));
 
     let request = form("/lists", "").map(|_| body);
 
     assert_eq!(site.send(request).await.status, 400);
+    assert_eq!(backend.changes(), []);
+}
+
+#[tokio::test]
+async fn a_form_that_stands_still_is_not_waited_for() {
+    let backend = backend();
+    let site = Site::with(&backend).await;
+    let token = site.token().await;
+    let begun = Bytes::from(format!("csrf={token}&name="));
+    let body = stream::iter([Ok::<_, Infallible>(begun)]).chain(stream::pending());
+    let mut request = form("/lists", "");
+    *request.body_mut() = Body::from_stream(body);
+
+    tokio::time::pause();
+    let answer = site.send(request).await;
+
+    assert_eq!(answer.status, 408);
+    answer.says("It stopped coming");
     assert_eq!(backend.changes(), []);
 }

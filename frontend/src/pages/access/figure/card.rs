@@ -11,8 +11,9 @@ use super::wrapping::{wrap, wrap_end};
 use super::{Bar, Text};
 
 const TITLE_Y: i32 = 103;
-const STATUS_Y: i32 = 145;
-const VALUES_Y: i32 = 168;
+const STATUS_Y: i32 = 144;
+const AGE_Y: i32 = 161;
+const VALUES_Y: i32 = 182;
 const LINE: i32 = 16;
 const PADDING: i32 = 14;
 
@@ -38,8 +39,8 @@ const fn place(x: i32, width: i32, title: usize, mono: usize, sans: usize) -> Pl
 /// The cards of the five steps.
 pub(super) const PLACES: [Place; 5] = [
     place(0, 212, 20, 24, 26),
-    place(240, 272, 24, 33, 34),
-    place(548, 272, 24, 33, 34),
+    place(240, 272, 24, 33, 32),
+    place(548, 272, 24, 33, 32),
     place(848, 188, 18, 21, 22),
     place(1064, 176, 16, 19, 21),
 ];
@@ -61,7 +62,8 @@ pub(super) struct Card {
 }
 
 impl Card {
-    /// A card with its title, how long its step took and how long ago.
+    /// A card with its title, how long its step took and, on a line of its own
+    /// because it grows, how long ago.
     pub(super) fn new(
         place: &'static Place,
         title: &str,
@@ -82,12 +84,16 @@ impl Card {
         card.y = STATUS_Y;
         let (class, told) = match step.outcome {
             StepOutcome::Done => ("fig-ok", format!("✓ {}", took(step))),
-            StepOutcome::Failed => ("fig-no", format!("✕ failed {}", took(step))),
+            StepOutcome::Failed => ("fig-no", format!("✕ failed {}", failed(step))),
             StepOutcome::NotReached => ("fig-quiet", "not reached".to_owned()),
         };
-        card.text(class, told);
-        if step.outcome != StepOutcome::NotReached {
-            card.clock_behind(step.at.map(|at| Clock::since(at, now)));
+        card.text(class, told.trim_end());
+        if step.outcome != StepOutcome::NotReached
+            && let Some(at) = step.at
+        {
+            card.y = AGE_Y;
+            card.text("fig-age", "");
+            card.clock_behind(Clock::since(at, now));
         }
         card.y = VALUES_Y;
         card
@@ -101,7 +107,7 @@ impl Card {
             StepOutcome::Failed => "fig-failure",
             StepOutcome::NotReached => "fig-quiet",
         };
-        self.lines(class, wrap(&step.summary, self.place.sans, 12));
+        self.lines(class, wrap(in_short(&step.summary), self.place.sans, 12));
         false
     }
 
@@ -141,7 +147,7 @@ impl Card {
         self.text("fig-label", "expires in");
         self.y += 24;
         self.text("fig-clock", "");
-        self.clock_behind(Some(Clock::until(expires, self.now)));
+        self.clock_behind(Clock::until(expires, self.now));
         let from = from.and_then(Value::as_i64).unwrap_or(until);
         let life = until.saturating_sub(from).max(1);
         let left = (until - self.now.unix_timestamp()).clamp(0, life);
@@ -197,19 +203,33 @@ impl Card {
     }
 
     /// Sets a clock behind the text that was written last.
-    fn clock_behind(&mut self, clock: Option<Clock>) {
+    fn clock_behind(&mut self, clock: Clock) {
         if let Some(text) = self.texts.last_mut() {
-            text.clock = clock;
+            text.clock = Some(clock);
         }
     }
 }
 
-/// Before an age, so with a dot behind it.
+/// What Entra ID said, without the ids that follow: they are with the step's words.
+fn in_short(summary: &str) -> &str {
+    summary.split(" Trace ID: ").next().unwrap_or(summary)
+}
+
+/// How long a step took.
 fn took(step: &Step) -> String {
     match step.duration_ms {
-        Some(duration) => format!("{} · ", Milliseconds(duration)),
+        Some(duration) => Milliseconds(duration).to_string(),
         // Entra ID does steps 3 and 4 before it answers.
-        None if matches!(step.number, 3 | 4) => "in step 2 · ".to_owned(),
+        None if matches!(step.number, 3 | 4) => "in step 2".to_owned(),
+        None => "done".to_owned(),
+    }
+}
+
+/// After how long a step failed.
+fn failed(step: &Step) -> String {
+    match step.duration_ms {
+        Some(duration) => format!("after {}", Milliseconds(duration)),
+        None if matches!(step.number, 3 | 4) => "in step 2".to_owned(),
         None => String::new(),
     }
 }

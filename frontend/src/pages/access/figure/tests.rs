@@ -15,7 +15,10 @@ fn drawn(report: &AccessReport) -> Figure {
 /// A report of an exchange that Entra ID refused.
 fn refused(code: &str) -> AccessReport {
     let mut report = access_report("frontend");
-    let said = format!("{code}: No matching federated identity record found");
+    let said = format!(
+        "{code}: No matching federated identity record found. Trace ID: 0f45502b Correlation ID: 47 \
+         Timestamp: 2026-11-23 14:00:00Z"
+    );
     report.steps[2].outcome = StepOutcome::Failed;
     report.steps[2].summary = said;
     report.steps[2]
@@ -76,6 +79,8 @@ fn a_refused_exchange_ends_the_way_with_entras_words() {
     assert_eq!(reached, [true, true, false, false]);
     assert!(has(&figure, "AADSTS700213: No matching"));
     assert!(!has(&figure, "granted in"));
+    // Those are with the words.
+    assert!(!figure.texts.iter().any(|t| t.line.contains("Trace")));
     let not_reached = figure.texts.iter().find(|t| t.line == "not reached");
     assert_eq!(not_reached.expect("step 4").clock, None);
     assert!(
@@ -86,28 +91,36 @@ fn a_refused_exchange_ends_the_way_with_entras_words() {
 }
 
 #[test]
-fn each_step_says_how_long_it_took_and_how_long_ago() {
+fn each_step_says_how_long_it_took_and_below_it_how_long_ago() {
     let figure = drawn(&access_report("frontend"));
 
-    let told: Vec<String> = figure
-        .texts
-        .iter()
-        .filter(|text| text.y == 145)
-        .map(|text| {
-            let clock = text.clock.expect("a clock");
-            format!("{}{clock}", text.line)
-        })
+    let at = |y: i32| figure.texts.iter().filter(move |text| text.y == y);
+    let took: Vec<&str> = at(144).map(|text| text.line.as_str()).collect();
+    let ages: Vec<String> = at(161)
+        .map(|text| text.clock.expect("a clock").to_string())
         .collect();
     assert_eq!(
-        told,
+        took,
         [
-            "✓ under 1 ms · 30 s ago",
-            "✓ 18 ms · 30 s ago",
-            "✓ in step 2 · 30 s ago",
-            "✓ in step 2 · 30 s ago",
-            "✓ 9 ms · 30 s ago",
+            "✓ under 1 ms",
+            "✓ 18 ms",
+            "✓ in step 2",
+            "✓ in step 2",
+            "✓ 9 ms"
         ]
     );
+    assert_eq!(ages, ["30 s ago"; 5]);
+}
+
+#[test]
+fn a_step_that_failed_says_after_how_long() {
+    let mut report = refused("AADSTS700213");
+    let texts = drawn(&report).texts;
+    assert!(texts.iter().any(|text| text.line == "✕ failed in step 2"));
+
+    report.steps[2].duration_ms = Some(12_000);
+    let texts = drawn(&report).texts;
+    assert!(texts.iter().any(|text| text.line == "✕ failed after 12 s"));
 }
 
 #[test]

@@ -1,0 +1,136 @@
+//! What a pod's manifest says about its life: its probes, where they are
+//! answered, and how long it may take to end.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use k8s_openapi::api::core::v1::{Container, Pod};
+
+use crate::back_off::BackOff;
+use crate::probes::Probes;
+
+/// What Kubernetes gives a pod that says nothing.
+const DEFAULT_GRACE: Duration = Duration::from_secs(30);
+
+/// The life of one pod.
+#[derive(Clone, Debug)]
+pub(crate) struct Lifecycle {
+    /// Its container's probes.
+    pub(crate) probes: Probes,
+    /// How long it may take to end when it is asked to.
+    pub(crate) grace: Duration,
+    /// The waits between its restarts.
+    pub(crate) back_off: BackOff,
+    /// The variable that says where each port of the container is opened.
+    listeners: BTreeMap<i32, String>,
+}
+
+impl Lifecycle {
+    /// Reads a pod; what the harness does not do is an error.
+    pub(crate) fn of(pod: &Pod, back_off: BackOff) -> Result<Self> {
+        let spec = pod.spec.as_ref().context("the pod has no spec")?;
+        let [container] = &spec.containers[..] else {
+            bail!(
+                "the pod has {} containers; the harness runs one",
+                spec.containers.len()
+            );
+        };
+        let first = spec.init_containers.as_deref().unwrap_or_default();
+        if let Some(first) = first.first() {
+            bail!(
+                "the pod has the init container {}, which the harness does not run",
+                first.name
+            );
+        }
+        if container.lifecycle.is_some() {
+            bail!(
+                "the container {} has a hook (lifecycle), which the harness does not run",
+                container.name
+            );
+        }
+        let grace = spec.termination_grace_period_seconds.map(u64::try_from);
+        let grace = grace
+            .transpose()
+            .context("terminationGracePeriodSeconds is not negative")?;
+        Ok(Self {
+            probes: Probes::of(container)?,
+            grace: grace.map_or(DEFAULT_GRACE, Duration::from_secs),
+            back_off,
+            listeners: listeners(container),
+        })
+    }
+
+    /// The variable by which the container learns where to open a port.
+    pub(crate) fn listener(&self, port: i32) -> Option<&str> {
+        self.listeners.get(&port).map(String::as_str)
+    }
+}
+
+fn listeners(container: &Container) -> BTreeMap<i32, String> {
+    let variables = container.env.iter().flatten();
+    let listeners = variables.filter_map(|variable| {
+        let value = variable.value.as_deref()?;
+        let port = value.strip_prefix("0.0.0.0:")?.parse().ok()?;
+        Some((port, variable.name.clone()))
+    });
+    listeners.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::manifests::{Manifests, default_directory};
+
+    fn lifecycle(spec: &Value) -> Result<Lifecycle> {
+        let pod = serde_json::from_value(json!({ "metadata": {}, "spec": spec }));
+        Lifecycle::of(&pod.expect("a pod"), BackOff::default())
+    }
+
+    #[test]
+    fn the_pods_of_the_workload_live_as_their_manifests_say() {
+        let manifests = Manifests::load(&default_directory()).expect("valid manifests");
+        for (name, grace, listener) in [
+            ("frontend", 40, Some("LISTEN")),
+            ("backend", 40, Some("LISTEN")),
+            ("worker", 60, None),
+        ] {
+            let pod = manifests.pod(name, name).expect("a pod");
+            let life = Lifecycle::of(&pod, BackOff::default()).expect("known");
+            assert_eq!(life.grace, Duration::from_secs(grace), "{name}");
+            assert_eq!(life.listener(8080), listener, "{name}");
+            assert_eq!(life.listener(9090), Some("MANAGEMENT_LISTEN"), "{name}");
+            assert!(!life.probes.has_started(), "{name} has a startup probe");
+        }
+    }
+
+    #[test]
+    fn a_pod_that_says_nothing_has_half_a_minute_to_end() {
+        let life = lifecycle(&json!({ "containers": [{ "name": "c" }] })).expect("known");
+        assert_eq!(life.grace, DEFAULT_GRACE);
+    }
+
+    #[test]
+    fn what_the_harness_does_not_run_is_an_error() {
+        let hook = json!({ "preStop": { "exec": { "command": ["true"] } } });
+        for (what, spec) in [
+            (
+                "2 containers",
+                json!({ "containers": [{ "name": "a" }, { "name": "b" }] }),
+            ),
+            (
+                "init container i",
+                json!({ "containers": [{ "name": "a" }], "initContainers": [{ "name": "i" }] }),
+            ),
+            (
+                "a hook",
+                json!({ "containers": [{ "name": "a", "lifecycle": hook }] }),
+            ),
+        ] {
+            let refusal = lifecycle(&spec).expect_err(what).to_string();
+            assert!(refusal.contains(what), "{refusal}");
+        }
+    }
+}

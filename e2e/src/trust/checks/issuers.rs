@@ -1,0 +1,47 @@
+//! Issuers: that of an AKS cluster ends with a slash, and is compared to the
+//! character.
+
+use crate::trust::World;
+use crate::trust::finding::{Code, Report};
+use crate::trust::node::Place;
+
+pub(super) fn check(world: &World, report: &mut Report) {
+    for setting in &world.objects.settings {
+        let what = format!("the setting {}", setting.name);
+        issuer(&what, &setting.name, &setting.value, &setting.place, report);
+    }
+    for identity in &world.access.identities {
+        for credential in &identity.credentials {
+            if let Some(node) = credential.get("issuer") {
+                let what = format!("a federated credential of `{}`", identity.name);
+                let found = node.text().unwrap_or_default();
+                issuer(&what, &identity.name, found, &node.place, report);
+            }
+        }
+    }
+}
+
+fn issuer(what: &str, about: &str, found: &str, place: &Place, report: &mut Report) {
+    if !is_of_aks(found) || found.ends_with('/') {
+        return;
+    }
+    report.add(
+        Code::IssuerSlash,
+        place,
+        about,
+        format!("{what} names the issuer `{found}` without its trailing slash; tokens have it, and issuers are compared to the character"),
+        format!("write {found}/"),
+    );
+}
+
+/// `https://<region>.oic.<domain>/<tenant>/<id>`, which other issuers are not.
+fn is_of_aks(text: &str) -> bool {
+    let Some((host, path)) = text
+        .strip_prefix("https://")
+        .and_then(|rest| rest.split_once('/'))
+    else {
+        return false;
+    };
+    let path = path.trim_end_matches('/');
+    host.split('.').nth(1) == Some("oic") && path.split('/').count() == 2
+}

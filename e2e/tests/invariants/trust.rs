@@ -1,0 +1,498 @@
+//! The trust-graph check: the repository has no finding, and each mistake that
+//! is planted in a copy of it turns the check red at its place.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use e2e::trust::{self, ClientIds, Code, Finding, Input, Manifests, Report};
+use tempfile::TempDir;
+
+/// What the check reads, in the repository.
+const FILES: [&str; 13] = [
+    "infra/access.json",
+    "infra/kustomization.yaml",
+    "e2e/uses.json",
+    "k8s/base/backend.yaml",
+    "k8s/base/estate.yaml",
+    "k8s/base/frontend.yaml",
+    "k8s/base/kustomization.yaml",
+    "k8s/base/namespace.yaml",
+    "k8s/base/service-accounts.yaml",
+    "k8s/base/worker.yaml",
+    "k8s/components/workshop/access-probe.yaml",
+    "k8s/components/workshop/kustomization.yaml",
+    "k8s/overlays/workshop/kustomization.yaml",
+];
+
+const ACCESS: &str = "infra/access.json";
+const ACCOUNTS: &str = "k8s/base/service-accounts.yaml";
+const FRONTEND: &str = "k8s/base/frontend.yaml";
+const WORKER: &str = "k8s/base/worker.yaml";
+
+const WORKER_ID: &str = "60369a45-56c2-5353-8d23-fedc2fecaee0";
+const BACKEND_ID: &str = "d88330ca-c6e3-5911-831b-f32089104fdd";
+
+/// A copy of what the check reads.
+struct Tree(TempDir);
+
+impl Tree {
+    fn copy() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        for file in FILES {
+            let to = directory.path().join(file);
+            fs::create_dir_all(to.parent().expect("a parent")).expect("made");
+            fs::copy(e2e::repository().join(file), to).expect(file);
+        }
+        Self(directory)
+    }
+
+    /// Replaces a text, which has to be there once.
+    fn replace(&self, file: &str, from: &str, to: &str) {
+        let path = self.0.path().join(file);
+        let text = fs::read_to_string(&path).expect(file);
+        assert_eq!(text.matches(from).count(), 1, "`{from}` in {file}");
+        fs::write(path, text.replace(from, to)).expect("written");
+    }
+
+    fn input(&self) -> Input {
+        let root = self.0.path();
+        Input {
+            manifests: Manifests::Kustomization(root.join("k8s/overlays/workshop")),
+            access: root.join(ACCESS),
+            uses: Some(root.join("e2e/uses.json")),
+            client_ids: ClientIds::Local,
+        }
+    }
+
+    fn check(&self) -> Report {
+        trust::check(&self.input()).expect("it can be checked")
+    }
+
+    /// A finding as code, file, and what stands at its place.
+    fn told(&self, finding: &Finding) -> (&'static str, String, String) {
+        let place = &finding.place;
+        let file = Path::new(&*place.file);
+        let text = fs::read_to_string(file).expect("the finding's file");
+        let line = usize::try_from(place.line).expect("small") - 1;
+        let column = usize::try_from(place.column).expect("small") - 1;
+        let at = text.lines().nth(line).expect("the finding's line");
+        let root = self.0.path().canonicalize().expect("it is there");
+        let file = file.strip_prefix(root).expect("in the tree");
+        (
+            finding.code.name(),
+            file.display().to_string(),
+            at[column..].to_owned(),
+        )
+    }
+}
+
+/// A mistake: a text of a file and what is written in its place; and the findings
+/// that it makes: code, file, and how the text at their place begins.
+struct Planted {
+    file: &'static str,
+    from: String,
+    to: String,
+    found: Vec<(Code, &'static str, &'static str)>,
+}
+
+fn plant(
+    file: &'static str,
+    from: impl Into<String>,
+    to: impl Into<String>,
+    found: &[(Code, &'static str, &'static str)],
+) -> Planted {
+    Planted {
+        file,
+        from: from.into(),
+        to: to.into(),
+        found: found.to_vec(),
+    }
+}
+
+/// Further federated credentials of the identity `backend`.
+fn credentials(credentials: &[String], more: &str) -> (String, String) {
+    let account = r#""serviceAccounts": [{ "namespace": "todolist", "name": "backend" }]"#;
+    let list = credentials.join(", ");
+    let to = format!("{account}, \"federatedCredentials\": [{list}]{more}");
+    (account.to_owned(), to)
+}
+
+fn credential(issuer: &str, subject: &str, audience: &str) -> String {
+    format!(r#"{{ "issuer": "{issuer}", "subject": "{subject}", "audience": "{audience}" }}"#)
+}
+
+const EXCHANGE: &str = "api://AzureADTokenExchange";
+const ACTIONS: &str = "https://token.actions.githubusercontent.com";
+const OTHER_CLUSTER: &str = "https://westus.oic.prod-aks.azure.com/a/b";
+const BACKEND: &str = "system:serviceaccount:todolist:backend";
+
+fn planted() -> Vec<Planted> {
+    let mut all = accounts();
+    all.extend(pods());
+    all.extend(audiences_and_issuers());
+    all.extend(identities());
+    all.extend(grants());
+    all
+}
+
+fn accounts() -> Vec<Planted> {
+    vec![
+        plant(
+            ACCESS,
+            r#""todolist", "name": "worker""#,
+            r#""todolist", "name": "labourer""#,
+            &[
+                (Code::DanglingSubject, ACCESS, r#"{ "namespace": "todolist", "name": "labourer""#),
+                (Code::DanglingSubject, ACCOUNTS, WORKER_ID),
+            ],
+        ),
+        plant(
+            ACCESS,
+            r#""todolist", "name": "worker""#,
+            r#""production", "name": "worker""#,
+            &[(Code::WrongNamespace, "k8s/base/kustomization.yaml", "todolist")],
+        ),
+        plant(
+            ACCOUNTS,
+            WORKER_ID,
+            "00000000-56c2-5353-8d23-fedc2fecaee0",
+            &[(Code::UnknownClientId, ACCOUNTS, "00000000-56c2")],
+        ),
+        plant(
+            ACCOUNTS,
+            WORKER_ID,
+            BACKEND_ID,
+            &[(Code::ForeignClientId, ACCOUNTS, BACKEND_ID)],
+        ),
+        plant(
+            ACCOUNTS,
+            format!("  annotations:\n    azure.workload.identity/client-id: {WORKER_ID}\n"),
+            "",
+            &[(Code::MissingAnnotation, ACCOUNTS, "worker")],
+        ),
+        plant(
+            ACCOUNTS,
+            format!("{WORKER_ID}\n"),
+            format!("{WORKER_ID}\n---\nkind: ServiceAccount\nmetadata:\n  name: idle\n"),
+            &[(Code::UnusedServiceAccount, ACCOUNTS, "idle")],
+        ),
+    ]
+}
+
+fn pods() -> Vec<Planted> {
+    const LABEL: &str = "        azure.workload.identity/use: \"true\"\n";
+    let annotated = |annotation: &str| {
+        format!("{LABEL}      annotations:\n        azure.workload.identity/{annotation}\n")
+    };
+    vec![
+        plant(WORKER, LABEL, "", &[(Code::MissingLabel, WORKER, "labels:")]),
+        plant(
+            WORKER,
+            "use: \"true\"",
+            "use: true",
+            &[(Code::MissingLabel, WORKER, "true")],
+        ),
+        plant(
+            WORKER,
+            "serviceAccountName: worker",
+            "serviceAccountName: labourer",
+            &[
+                (Code::UnusedServiceAccount, ACCOUNTS, "worker"),
+                (Code::MissingServiceAccount, WORKER, "labourer"),
+            ],
+        ),
+        plant(
+            WORKER,
+            "          env:\n",
+            format!("          env:\n            - name: AZURE_CLIENT_ID\n              value: {BACKEND_ID}\n"),
+            &[(Code::OverriddenClientId, WORKER, BACKEND_ID)],
+        ),
+        plant(
+            WORKER,
+            LABEL,
+            annotated("skip-containers: proxy; worker"),
+            &[(Code::SkipsEveryContainer, WORKER, "proxy; worker")],
+        ),
+        plant(
+            WORKER,
+            LABEL,
+            annotated("service-account-token-expiration: \"600\""),
+            &[(Code::TokenExpiration, WORKER, "\"600\"")],
+        ),
+        plant(
+            FRONTEND,
+            "expirationSeconds: 600",
+            "expirationSeconds: 60",
+            &[(Code::TokenExpiration, FRONTEND, "60")],
+        ),
+        plant(
+            WORKER,
+            "automountServiceAccountToken: false",
+            "automountServiceAccountToken: true",
+            &[(Code::MountedApiToken, WORKER, "true")],
+        ),
+    ]
+}
+
+fn audiences_and_issuers() -> Vec<Planted> {
+    let (account, misspelt) = credentials(
+        &[credential(&format!("{OTHER_CLUSTER}/"), BACKEND, "api://AzureADTokenExchang")],
+        "",
+    );
+    let (_, without_slash) = credentials(&[credential(OTHER_CLUSTER, BACKEND, EXCHANGE)], "");
+    vec![
+        plant(
+            FRONTEND,
+            "audience: todolist-backend",
+            "audience: todolist-backends",
+            &[(Code::AudienceTypo, FRONTEND, "todolist-backends")],
+        ),
+        plant(
+            FRONTEND,
+            "audience: todolist-backend",
+            "audience: api://AzureAdTokenExchange",
+            &[
+                (Code::CallWithoutToken, ACCESS, "\"todolist-backend\""),
+                (Code::AudienceTypo, FRONTEND, "api://AzureAdTokenExchange"),
+            ],
+        ),
+        plant(
+            "k8s/base/backend.yaml",
+            "value: todolist-backend",
+            "value: todolist-Backend",
+            &[(Code::AudienceTypo, "k8s/base/backend.yaml", "todolist-Backend")],
+        ),
+        plant(
+            ACCESS,
+            &*account,
+            misspelt,
+            &[(Code::AudienceTypo, ACCESS, "\"api://AzureADTokenExchang\"")],
+        ),
+        plant(
+            FRONTEND,
+            "audience: todolist-backend",
+            "audience: somebody-else",
+            &[(Code::CallWithoutToken, ACCESS, "\"todolist-backend\"")],
+        ),
+        plant(
+            "k8s/base/estate.yaml",
+            "8318da29-a62d-5772-9562-ba038981b162/",
+            "8318da29-a62d-5772-9562-ba038981b162",
+            &[(Code::IssuerSlash, "k8s/base/estate.yaml", "https://eastus.oic.")],
+        ),
+        plant(
+            ACCESS,
+            account,
+            without_slash,
+            &[(Code::IssuerSlash, ACCESS, "\"https://westus.oic.")],
+        ),
+    ]
+}
+
+fn identities() -> Vec<Planted> {
+    let github = [credential(ACTIONS, "repo:o/r:ref:refs/heads/main", EXCHANGE)];
+    let (account, shared) = credentials(&github, "");
+    let clusters: Vec<_> = (0..20)
+        .map(|n| credential(&format!("{OTHER_CLUSTER}{n}/"), BACKEND, EXCHANGE))
+        .collect();
+    let (_, many) = credentials(&clusters, "");
+    vec![
+        plant(
+            ACCESS,
+            &*account,
+            shared,
+            &[(Code::SharedIdentity, ACCESS, "\"backend\"")],
+        ),
+        plant(
+            ACCESS,
+            account,
+            many,
+            &[(Code::TooManyCredentials, ACCESS, "\"backend\"")],
+        ),
+    ]
+}
+
+fn grants() -> Vec<Planted> {
+    const ACTIVITY: &str = r#"    { "identity": "worker", "role": "Cosmos DB Built-in Data Contributor", "scope": "cosmos/databases/todolist/containers/activity" },
+"#;
+    const BLOBS: &str = r#"    { "identity": "backend", "role": "Storage Blob Data Contributor", "scope": "storage/containers/attachments" },
+"#;
+    vec![
+        plant(
+            ACCESS,
+            ACTIVITY,
+            format!("{ACTIVITY}{}", ACTIVITY.replace("worker", "backend")),
+            &[(Code::UnusedGrant, ACCESS, "\"cosmos/databases/todolist/containers/activity\"")],
+        ),
+        plant(
+            ACCESS,
+            r#""Azure Service Bus Data Receiver", "scope": "bus/queues/todo-events""#,
+            r#""Azure Service Bus Data Receiver", "scope": "bus""#,
+            &[(Code::WiderScope, ACCESS, "\"bus\"")],
+        ),
+        plant(
+            ACCESS,
+            r#""Key Vault Secrets User", "scope": "vault/secrets/session-key""#,
+            r#""Key Vault Secrets Officer", "scope": "vault/secrets/session-key""#,
+            &[(Code::WiderRole, ACCESS, "\"Key Vault Secrets Officer\"")],
+        ),
+        plant(
+            ACCESS,
+            ACTIVITY,
+            "",
+            &[(Code::UseWithoutGrant, "e2e/uses.json", "{")],
+        ),
+        plant(
+            ACCESS,
+            BLOBS,
+            "",
+            &[(Code::StaleException, "e2e/uses.json", "{")],
+        ),
+    ]
+}
+
+#[test]
+fn the_repositorys_own_trust_graph_has_no_finding_and_one_accepted() {
+    let input = Input {
+        manifests: Manifests::Kustomization(e2e::manifests::default_directory()),
+        access: e2e::default_model(),
+        uses: Some(trust::default_uses()),
+        client_ids: ClientIds::Local,
+    };
+    let report = trust::check(&input).expect("it can be checked");
+
+    assert!(report.findings.is_empty(), "{:#?}", report.findings);
+    assert!(report.unknown.is_empty(), "{:#?}", report.unknown);
+    let accepted: Vec<_> = report.accepted.iter().map(|a| &*a.finding.about).collect();
+    assert_eq!(accepted, ["backend: storage/containers/attachments"]);
+}
+
+#[test]
+fn each_planted_mistake_is_found_at_its_place_and_nothing_else_is() {
+    for mistake in planted() {
+        let tree = Tree::copy();
+        tree.replace(mistake.file, &mistake.from, &mistake.to);
+
+        let report = tree.check();
+
+        let what = format!("{}: `{}` in place of `{}`", mistake.file, mistake.to, mistake.from);
+        let found: BTreeSet<_> = report.findings.iter().map(|f| tree.told(f)).collect();
+        let expected = mistake.found.len();
+        assert_eq!(report.findings.len(), expected, "{what}\n{:#?}", report.findings);
+        for (code, file, begins) in mistake.found {
+            let hit = found
+                .iter()
+                .any(|(c, f, at)| *c == code.name() && f == file && at.starts_with(begins));
+            assert!(hit, "{what}: no {code:?} at `{begins}` of {file}: {found:#?}");
+        }
+    }
+}
+
+#[test]
+fn every_code_is_planted_and_documented() {
+    let planted: BTreeSet<_> = planted()
+        .iter()
+        .flat_map(|mistake| mistake.found.iter().map(|(code, ..)| *code))
+        .collect();
+    assert_eq!(planted, BTreeSet::from(Code::ALL));
+
+    let document = fs::read_to_string(e2e::repository().join("docs/trust-graph.md"));
+    let document = document.expect("docs/trust-graph.md");
+    for code in Code::ALL {
+        let row = format!("| `{}` |", code.name());
+        assert!(document.contains(&row), "no row {row}");
+    }
+}
+
+#[test]
+fn an_identity_that_is_shared_for_a_reason_is_no_finding() {
+    let tree = Tree::copy();
+    let github = [credential(ACTIONS, "repo:o/r:ref:refs/heads/main", EXCHANGE)];
+    let (from, to) = credentials(&github, r#", "sharedBecause": "the pipeline seeds the queue""#);
+    tree.replace(ACCESS, &from, &to);
+
+    let findings = tree.check().findings;
+
+    assert!(findings.is_empty(), "{findings:#?}");
+}
+
+#[test]
+fn rendered_manifests_of_another_team_are_checked_without_their_code() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let access = directory.path().join("access.json");
+    let text = r#"{ "identities": { "shop": { "serviceAccounts": [{ "namespace": "shop", "name": "web" }] } },
+        "grants": [{ "identity": "shop", "role": "Owner of everything", "scope": "bus" }] }"#;
+    fs::write(&access, text).expect("written");
+    let rendered = "\
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: web
+  namespace: shop
+  annotations:
+    azure.workload.identity/client-id: 11111111-0000-0000-0000-000000000000
+automountServiceAccountToken: false
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata:
+  name: nightly
+  namespace: shop
+spec:
+  jobTemplate:
+    spec:
+      template:
+        metadata:
+          labels:
+            app: nightly
+        spec:
+          serviceAccountName: web
+          containers:
+            - name: job
+";
+    let input = |ids: &[(&str, &str)]| Input {
+        manifests: Manifests::Rendered {
+            name: "<stdin>".to_owned(),
+            text: rendered.to_owned(),
+        },
+        access: access.clone(),
+        uses: None,
+        client_ids: ClientIds::Known(
+            ids.iter()
+                .map(|(name, id)| ((*name).to_owned(), (*id).to_owned()))
+                .collect(),
+        ),
+    };
+
+    let known = [("shop", "11111111-0000-0000-0000-000000000000")];
+    let report = trust::check(&input(&known)).expect("it can be checked");
+
+    let [finding] = &report.findings[..] else {
+        panic!("{:#?}", report.findings);
+    };
+    assert_eq!(finding.code, Code::MissingLabel);
+    assert_eq!(finding.place.to_string(), "<stdin>:20:11");
+    assert_eq!(report.unknown.len(), 1, "the use of grants: {:?}", report.unknown);
+
+    let report = trust::check(&input(&[])).expect("it can be checked");
+    let codes: Vec<_> = report.findings.iter().map(|f| f.code).collect();
+    assert_eq!(codes, [Code::UnknownClientId, Code::MissingLabel]);
+}
+
+#[test]
+fn what_cannot_be_read_is_no_finding_but_an_error_that_names_it() {
+    let tree = Tree::copy();
+    let mut input = tree.input();
+    input.access = "nowhere/access.json".into();
+    let error = trust::check(&input).expect_err("there is no such file");
+    assert!(format!("{error:#}").contains("nowhere/access.json"), "{error:#}");
+
+    tree.replace(WORKER, "kind: Deployment", "kind: [Deployment");
+    let error = trust::check(&tree.input()).expect_err("it is no YAML");
+    assert!(format!("{error:#}").contains("worker.yaml"), "{error:#}");
+
+    tree.replace("k8s/base/kustomization.yaml", "resources:", "patches: []\nresources:");
+    let error = trust::check(&tree.input()).expect_err("patches are not known");
+    assert!(format!("{error:#}").contains("kubectl kustomize"), "{error:#}");
+}

@@ -1,0 +1,54 @@
+//! The two readers of tokens, that of the local cloud and that of the workload,
+//! which share no code: no text makes either panic, both take the same texts for
+//! tokens and read the same in them, and neither is ever shown a signature by a
+//! key that nobody has.
+
+#![no_main]
+
+#[path = "../../e2e/local-cloud/src/jwt.rs"]
+#[allow(dead_code, reason = "the fuzzer uses a part of it")]
+mod jwt;
+#[path = "../../e2e/local-cloud/src/keys.rs"]
+#[allow(dead_code, reason = "the fuzzer uses a part of it")]
+mod keys;
+#[path = "../../e2e/local-cloud/src/unique_map.rs"]
+mod unique_map;
+#[path = "../../platform/src/caller/token.rs"]
+mod workload;
+
+use jsonwebtoken::DecodingKey;
+use libfuzzer_sys::fuzz_target;
+
+/// A public key whose private half was never kept.
+const MODULUS: &str = include_str!("../modulus.txt");
+
+fuzz_target!(|text: &str| {
+    let cloud = jwt::Unverified::read(text);
+    let workload = workload::Unverified::read(text);
+    let (cloud, workload) = match (cloud, workload) {
+        (Ok(cloud), Ok(workload)) => (cloud, workload),
+        (Err(_), Err(_)) => return,
+        (cloud, workload) => panic!(
+            "the cloud reads {:?}, the workload {:?}",
+            cloud.map(drop),
+            workload.map(drop)
+        ),
+    };
+    assert_eq!(cloud.kid(), workload.kid());
+    assert_eq!(
+        cloud.claims().text("iss").unwrap_or_default(),
+        workload.issuer()
+    );
+    let modulus = MODULUS.trim();
+    let key = keys::Jwk {
+        kty: "RSA".to_owned(),
+        usage: "sig".to_owned(),
+        kid: cloud.kid().to_owned(),
+        alg: None,
+        n: modulus.to_owned(),
+        e: "AQAB".to_owned(),
+    };
+    assert!(cloud.verify(&key).is_none());
+    let key = DecodingKey::from_rsa_components(modulus, "AQAB").expect("a key");
+    assert!(workload.verify::<serde_json::Value>(&key).is_err());
+});
