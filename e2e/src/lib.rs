@@ -21,6 +21,7 @@ pub mod process;
 mod running_pod;
 mod service;
 pub mod stack;
+pub mod story;
 pub mod trust;
 
 static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();

@@ -165,11 +165,12 @@ impl Probes {
         };
         let grace = worker.probe.grace;
         if !had_started && self.has_started() {
-            for other in [&mut self.liveness, &mut self.readiness] {
-                if let Some(other) = other {
-                    other.turn = other.turn.max(at);
-                    other.next = other.turn;
-                }
+            for other in [&mut self.liveness, &mut self.readiness]
+                .into_iter()
+                .flatten()
+            {
+                other.turn = other.turn.max(at);
+                other.next = other.turn;
             }
         }
         self.killed |= failed && kind != Kind::Readiness;
@@ -288,7 +289,9 @@ mod tests {
         probe
     }
 
-    fn container(startup: Value, liveness: Value, readiness: Value) -> Container {
+    /// A container with these probes: startup, liveness, readiness.
+    fn container(probes: [Value; 3]) -> Container {
+        let [startup, liveness, readiness] = probes;
         let container = json!({
             "name": "c",
             "ports": [{ "name": "management", "containerPort": 9090 }],
@@ -297,13 +300,16 @@ mod tests {
         serde_json::from_value(container).expect("a container")
     }
 
-    fn probes(startup: Value, liveness: Value, readiness: Value) -> Probes {
-        Probes::of(&container(startup, liveness, readiness)).expect("probes")
+    fn probes(probes: [Value; 3]) -> Probes {
+        Probes::of(&container(probes)).expect("probes")
     }
 
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
+
+    /// A probe, and a time in seconds.
+    type Moment = (Kind, u64);
 
     /// Asks whenever a probe is due, up to a time; each is told what it answers
     /// then. Returns when each was asked, and when it was killed.
@@ -311,7 +317,7 @@ mod tests {
         probes: &mut Probes,
         until: u64,
         answer: impl Fn(Kind, Duration) -> bool,
-    ) -> (Vec<(Kind, u64)>, Option<(Kind, u64)>) {
+    ) -> (Vec<Moment>, Option<Moment>) {
         let mut asked = Vec::new();
         while let Some(now) = probes.next().filter(|next| *next <= at(until)) {
             for (kind, _) in probes.due(now) {
@@ -328,7 +334,7 @@ mod tests {
 
     #[test]
     fn what_the_manifest_leaves_out_has_the_defaults_of_kubernetes() {
-        let container = container(probe(json!({})), Value::Null, Value::Null);
+        let container = container([probe(json!({})), Value::Null, Value::Null]);
 
         let probe = Probe::read(container.startup_probe.as_ref().expect("there"), &container);
 
@@ -358,7 +364,7 @@ mod tests {
                 json!({ "httpGet": { "port": 1, "scheme": "HTTPS" } }),
             ),
         ] {
-            let refusal = Probes::of(&container(Value::Null, fields, Value::Null));
+            let refusal = Probes::of(&container([Value::Null, fields, Value::Null]));
             let refusal = format!("{:#}", refusal.expect_err(what));
             assert!(
                 refusal.contains(what) && refusal.contains("livenessProbe"),
@@ -370,7 +376,7 @@ mod tests {
     #[test]
     fn until_it_has_started_no_other_probe_is_asked() {
         let every = |seconds: u64| probe(json!({ "periodSeconds": seconds }));
-        let mut probes = probes(every(2), every(10), every(5));
+        let mut probes = probes([every(2), every(10), every(5)]);
 
         let (asked, killed) = play(&mut probes, 9, |kind, now| kind != Startup || now >= at(4));
 
@@ -391,7 +397,7 @@ mod tests {
     fn a_container_that_does_not_start_is_killed_at_its_last_chance() {
         let startup =
             json!({ "periodSeconds": 2, "failureThreshold": 3, "initialDelaySeconds": 5 });
-        let mut probes = probes(probe(startup), Value::Null, Value::Null);
+        let mut probes = probes([probe(startup), Value::Null, Value::Null]);
 
         let (asked, killed) = play(&mut probes, 60, |_, _| false);
 
@@ -403,7 +409,7 @@ mod tests {
     #[test]
     fn a_container_that_no_longer_lives_is_killed_after_failures_in_a_row() {
         let grace = json!({ "terminationGracePeriodSeconds": 7 });
-        let mut probes = probes(Value::Null, probe(grace), Value::Null);
+        let mut probes = probes([Value::Null, probe(grace), Value::Null]);
         let fails = [at(10), at(20), at(40), at(50), at(60)];
 
         let (_, killed) = play(&mut probes, 100, |_, now| !fails.contains(&now));
@@ -424,7 +430,7 @@ mod tests {
     #[test]
     fn readiness_comes_and_goes_by_its_thresholds_and_kills_nobody() {
         let readiness = json!({ "periodSeconds": 5, "successThreshold": 2, "failureThreshold": 2 });
-        let mut probes = probes(Value::Null, Value::Null, probe(readiness));
+        let mut probes = probes([Value::Null, Value::Null, probe(readiness)]);
         let mut seen = Vec::new();
 
         for (turn, succeeds) in [true, true, false, true, false, false, true, true]
@@ -446,7 +452,7 @@ mod tests {
         let every = Duration::from_millis(500);
         let fresh = || {
             let readiness = probe(json!({ "periodSeconds": 5 }));
-            probes(probe(startup.clone()), Value::Null, readiness).impatient(every)
+            probes([probe(startup.clone()), Value::Null, readiness]).impatient(every)
         };
 
         let (asked, killed) = play(&mut fresh(), 60, |_, _| false);
@@ -465,7 +471,7 @@ mod tests {
 
     #[test]
     fn a_container_without_probes_is_ready_at_once() {
-        let probes = probes(Value::Null, Value::Null, Value::Null);
+        let probes = probes([Value::Null, Value::Null, Value::Null]);
         assert!(probes.is_ready());
         assert_eq!(probes.next(), None);
     }

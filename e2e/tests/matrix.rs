@@ -212,20 +212,5 @@ fn trail(run: &Run, identity: &str) -> String {
         .audit
         .iter()
         .filter(|record| record.identity.as_deref() == Some(identity));
-    let lines = of_identity.map(|record| {
-        let (by, operation, scope, decision) = (
-            &record.by,
-            &record.operation,
-            &record.scope,
-            record.decision,
-        );
-        format!(
-            "  {by}: {operation} at {scope}: {decision:?}, {}",
-            record.why
-        )
-    });
-    format!(
-        "audit of {identity}:\n{}",
-        lines.collect::<Vec<_>>().join("\n")
-    )
+    format!("audit of {identity}:\n{}", e2e::story::told(of_identity))
 }

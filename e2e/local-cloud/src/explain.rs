@@ -16,6 +16,7 @@ pub mod codes;
 mod differences;
 pub mod exchange;
 mod explainer;
+mod reading;
 mod report;
 pub mod role;
 pub mod text;
@@ -35,8 +36,9 @@ pub const STEPS: [&str; 5] = [
     "the resource checks token and role",
 ];
 
-/// Longer texts from outside are cut before they are kept or shown.
-const LONGEST: usize = 300;
+/// Longer texts from outside are cut before they are kept or shown: issuer,
+/// subject and audience of a credential have no more characters.
+const LONGEST: usize = 600;
 
 /// Why something was refused, and how to mend it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -209,8 +211,12 @@ impl Explanation {
     }
 }
 
-/// A text from outside, no longer than it is of use.
+/// A text from outside, no longer than it is of use. A token has no place in any
+/// field that is explained, whoever put it there.
 fn cut(text: &str) -> String {
+    if text.contains("eyJ") {
+        return "(a token)".to_owned();
+    }
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

@@ -317,7 +317,7 @@ impl Model {
                         .for_each(|one| add(&["containers", one]));
                 }
                 Resource::ServiceBus(bus) => {
-                    bus.queues.keys().for_each(|one| add(&["queues", one]))
+                    bus.queues.keys().for_each(|one| add(&["queues", one]));
                 }
                 Resource::Cosmos(account) => {
                     for (database, spec) in &account.databases {

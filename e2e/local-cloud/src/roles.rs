@@ -183,10 +183,7 @@ impl Roles {
     /// The role that has the action and the least beside it.
     pub fn narrowest(&self, kind: Kind, action: &str) -> Option<&str> {
         // A pattern that ends in a star takes in what nobody has counted.
-        let width = |pattern: &String| match pattern.ends_with('*') {
-            true => 100,
-            false => 1,
-        };
+        let width = |pattern: &String| if pattern.ends_with('*') { 100 } else { 1 };
         let having = self.names().filter(|role| self.lists(role, kind, action));
         having.min_by_key(|role| {
             let all = [Kind::Action, Kind::DataAction, Kind::CosmosDataAction];
@@ -277,6 +274,30 @@ mod tests {
         assert!(roles.grants("Key Vault Secrets User", GET_SECRET));
         assert!(!roles.grants("Key Vault Reader", GET_SECRET));
         assert!(!roles.grants("No such role", GET_SECRET));
+    }
+
+    #[test]
+    fn the_narrowest_role_has_the_action_and_the_least_beside_it() {
+        let roles = Roles::built_in();
+        let blob = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read";
+        for (kind, action, role) in [
+            (
+                GET_SECRET.kind(),
+                GET_SECRET.name(),
+                "Key Vault Secrets User",
+            ),
+            (SEND.kind(), SEND.name(), "Azure Service Bus Data Sender"),
+            (Kind::DataAction, blob, "Storage Blob Data Reader"),
+            (
+                Kind::CosmosDataAction,
+                READ_ITEM,
+                "Cosmos DB Built-in Data Reader",
+            ),
+        ] {
+            assert_eq!(roles.narrowest(kind, action), Some(role));
+            assert_eq!(Kind::of(action), kind, "{action}");
+        }
+        assert_eq!(roles.narrowest(Kind::DataAction, "No.Such/action"), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod access_paths;
 mod documents;
+mod explain_command;
 mod metrics_table;
 mod partitions;
 

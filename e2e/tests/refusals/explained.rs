@@ -303,7 +303,7 @@ fn resources() -> Vec<(&'static str, Mistake, Explained)> {
             Explained {
                 code: "403/5301",
                 field: "scope",
-                parting: Some((37, Some('t'), Some('a'))),
+                parting: Some((38, Some('t'), Some('a'))),
                 words: "role `Cosmos DB Built-in Data Reader` stands there",
                 line: &["\"identity\": \"frontend\"", "bus/queues/attachment-jobs"],
                 az: "--scope /dbs/todolist/colls/todos",

@@ -82,16 +82,9 @@ pub(crate) async fn settled(stack: &Stack, list: &str) {
 /// The audit trail, for a failure's story.
 pub(crate) async fn story(stack: &Stack) -> String {
     let records = stack.control().audit(0).await.unwrap_or_default();
-    let lines = records.iter().rev().take(40).rev().map(|record| {
-        let identity = record.identity.as_deref().unwrap_or("-");
-        let (by, operation, scope) = (&record.by, &record.operation, &record.scope);
-        format!(
-            "  {} {identity}: {by} {operation} at {scope}: {:?}, {}",
-            record.at, record.decision, record.why
-        )
-    });
+    let last = records.len().saturating_sub(40);
     format!(
         "the end of the audit:\n{}",
-        lines.collect::<Vec<_>>().join("\n")
+        e2e::story::told(&records[last..])
     )
 }

@@ -116,8 +116,8 @@ impl Problem {
 
     /// 408.
     pub(super) fn too_slow() -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, "It stopped coming")
-            .happened("Nothing more of what was being sent came for a while.")
+        Self::new(StatusCode::REQUEST_TIMEOUT, "It came too slowly")
+            .happened("What was being sent stopped coming, or came too slowly to wait for.")
             .advice("Nothing was changed. Try again when the connection is better.")
     }
 

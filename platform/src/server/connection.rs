@@ -1,8 +1,8 @@
 //! One connection: HTTP/1.1 within bounds, so that clients who take their time,
 //! by accident or on purpose, do not hold the pod.
 //!
-//! Every bound is on standing still and none on the whole: a file may take as
-//! long as a slow link needs, as long as it moves.
+//! Every bound is on standing still and none on the whole: how long a body may take
+//! that moves depends on what it is, and is for its handler to say.
 
 mod patience;
 

@@ -1,7 +1,7 @@
 //! A pod that was not admitted: what its manifest says, against what there is.
 
 use super::differences::likeness;
-use super::{Against, Difference, Explanation, Fix, SpotKind};
+use super::{Against, Difference, Explanation, Fix, SpotKind, cut};
 use crate::model::ServiceAccount;
 
 /// Explains the text with which a pod was refused. `accounts` are the service
@@ -11,6 +11,10 @@ pub fn explain(
     account: &ServiceAccount,
     accounts: &[ServiceAccount],
 ) -> Explanation {
+    let account = &ServiceAccount {
+        namespace: cut(&account.namespace),
+        name: cut(&account.name),
+    };
     if let Some(rest) = refusal.split("token expiration ").nth(1) {
         return expiration(rest, account);
     }
@@ -20,7 +24,7 @@ pub fn explain(
     Explanation {
         code: "AdmissionRefused".to_owned(),
         step: 1,
-        summary: format!("The pod was not admitted: {}.", super::cut(refusal)),
+        summary: format!("The pod was not admitted: {}.", cut(refusal)),
         differences: Vec::new(),
         same: Vec::new(),
         causes: Vec::new(),

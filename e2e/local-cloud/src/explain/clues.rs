@@ -158,6 +158,13 @@ fn contains_word(text: &str, word: &str) -> bool {
     })
 }
 
+/// Whether a text is a refusal of admission itself, and not its code alone.
+pub(super) fn tells_an_admission(text: &str) -> bool {
+    ["token expiration ", "error looking up service account"]
+        .iter()
+        .any(|words| text.contains(words))
+}
+
 impl Clues {
     /// Reads what the services quote.
     pub(super) fn of(text: &str) -> Self {

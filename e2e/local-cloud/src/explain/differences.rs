@@ -63,14 +63,19 @@ pub struct Parting {
 impl Difference {
     /// The difference of two texts; nothing if there is none.
     pub fn between(field: &str, presented: &str, trusted: &str, against: Against) -> Option<Self> {
-        let (parting, words) = part(presented, trusted)?;
+        if presented == trusted {
+            return None;
+        }
+        let (presented, trusted) = (cut(presented), cut(trusted));
+        let parts = part(&presented, &trusted);
+        let (parting, words) = parts.unzip();
         Some(Self {
             field: field.to_owned(),
-            presented: Some(cut(presented)),
-            trusted: Some(cut(trusted)),
+            presented: Some(presented),
+            trusted: Some(trusted),
             against,
-            parting: (parting.position <= super::LONGEST).then_some(parting),
-            words,
+            parting,
+            words: words.unwrap_or_else(|| "they differ where they were cut".to_owned()),
         })
     }
 
@@ -84,8 +89,8 @@ impl Difference {
     ) -> Self {
         Self {
             field: field.to_owned(),
-            presented: presented.as_deref().map(cut),
-            trusted: trusted.as_deref().map(cut),
+            presented: presented.map(|text| cut(&text)),
+            trusted: trusted.map(|text| cut(&text)),
             against,
             parting: None,
             words: words.into(),

@@ -10,6 +10,8 @@ use crate::entra::EXCHANGE_AUDIENCE;
 use crate::model::{Model, ServiceAccount};
 use crate::names;
 
+mod trust;
+
 /// The longest life of an assertion that Entra ID accepts.
 const LONGEST_LIFE: i64 = 25 * 60 * 60;
 
@@ -43,6 +45,26 @@ pub struct Assertion {
     pub until: Option<i64>,
     /// The key's id.
     pub kid: Option<String>,
+}
+
+impl Attempt {
+    /// The same, with every text from outside as short as it is of use.
+    fn bounded(&self) -> Self {
+        let short = |text: &Option<String>| text.as_deref().map(cut);
+        Self {
+            tenant: short(&self.tenant),
+            client_id: short(&self.client_id),
+            identity: self.identity.clone(),
+            scope: short(&self.scope),
+            assertion: Assertion {
+                issuer: short(&self.assertion.issuer),
+                subject: short(&self.assertion.subject),
+                audience: short(&self.assertion.audience),
+                kid: short(&self.assertion.kid),
+                ..self.assertion
+            },
+        }
+    }
 }
 
 /// One federated credential.
@@ -103,9 +125,10 @@ pub struct Known<'a> {
 
 /// Explains a refusal of the token endpoint; `code` is such as `AADSTS700213`.
 pub fn explain(code: &str, attempt: &Attempt, known: &Known<'_>) -> Explanation {
+    let attempt = attempt.bounded();
     let mut story = Story {
         explanation: Explanation::of_code(code),
-        attempt,
+        attempt: &attempt,
         known,
     };
     match code.trim_start_matches("AADSTS") {
@@ -135,220 +158,6 @@ impl Story<'_> {
         &self.known.model.places.file
     }
 
-    /// The credential that comes nearest to the assertion: of the identity that
-    /// was asked for, or, if that is not known, of any.
-    fn nearest(&self) -> Option<&Trust> {
-        let presented = &self.attempt.assertion;
-        let own = |trust: &&Trust| {
-            let identity = self.attempt.identity.as_deref();
-            identity.is_none_or(|identity| identity == trust.identity)
-        };
-        let alike = |field: &Option<String>, trusted: &str| {
-            field.as_deref().map_or(0, |field| {
-                // A field that is right counts for more than any likeness.
-                usize::from(field == trusted) * 10_000 + likeness(&cut(field), trusted)
-            })
-        };
-        self.known.trusts.iter().filter(own).max_by_key(|trust| {
-            alike(&presented.issuer, &trust.issuer)
-                + alike(&presented.subject, &trust.subject)
-                + alike(&presented.audience, &trust.audience)
-        })
-    }
-
-    fn mismatch(&mut self) {
-        let Some(trust) = self.nearest().cloned() else {
-            return self.nothing_trusted();
-        };
-        let presented = self.attempt.assertion.clone();
-        let fields = [
-            ("issuer", &presented.issuer, &trust.issuer),
-            ("subject", &presented.subject, &trust.subject),
-            ("audience", &presented.audience, &trust.audience),
-        ];
-        for (field, presented, trusted) in fields {
-            if let Some(presented) = presented {
-                self.explanation
-                    .compare(field, presented, trusted, Against::Trusted);
-            }
-        }
-        let Some(first) = self.explanation.differences.first() else {
-            return;
-        };
-        let summary = format!(
-            "No federated credential of identity `{}` trusts this token: its {} is not the one in `{}`, the credential that comes nearest.",
-            trust.identity, first.field, trust.name
-        );
-        let differs: Vec<_> = self
-            .explanation
-            .differences
-            .iter()
-            .map(|d| d.field.clone())
-            .collect();
-        self.explanation.cause_is_known(summary);
-        for field in differs {
-            match field.as_str() {
-                "issuer" => self.mend_issuer(&trust),
-                "subject" => self.mend_subject(&trust),
-                _ => self.mend_audience(&trust),
-            }
-        }
-    }
-
-    fn mend_issuer(&mut self, trust: &Trust) {
-        let issuer = self.attempt.assertion.issuer.as_deref().unwrap_or_default();
-        let subject = self.attempt.assertion.subject.as_deref();
-        let az = az::update_credential(
-            &trust.name,
-            &trust.identity,
-            issuer,
-            subject.unwrap_or(&trust.subject),
-            EXCHANGE_AUDIENCE,
-        );
-        let line = line_of(self.known.model, trust);
-        let fix = Fix::new("If this is your cluster's issuer, make the credential's the same, to the character; here is who it trusts")
-            .at(self.file(), line)
-            .with_az(az);
-        self.explanation.fixes.push(fix);
-        self.explanation.fixes.push(
-            Fix::new("See what your cluster calls itself; on AKS the slash at the end is a part of it")
-                .with_az(Some("az aks show --resource-group GROUP --name CLUSTER --query oidcIssuerProfile.issuerUrl --output tsv".to_owned())),
-        );
-    }
-
-    fn mend_subject(&mut self, trust: &Trust) {
-        let subject = self.attempt.assertion.subject.clone().unwrap_or_default();
-        let Some(presented) = account(&subject) else {
-            let what = "Present the token of a Kubernetes service account: its subject is system:serviceaccount:NAMESPACE:NAME";
-            self.explanation.fixes.push(Fix::new(what));
-            return;
-        };
-        let owner = self
-            .known
-            .trusts
-            .iter()
-            .find(|other| other.subject == subject && other.identity != trust.identity);
-        if let Some(owner) = owner.cloned() {
-            self.mend_another_ones_subject(trust, &owner, &presented);
-        } else if let Some(trusted) = account(&trust.subject) {
-            let fix = Fix::new(format!(
-                "Run the pod as the service account that is trusted: serviceAccountName: {} in namespace {}",
-                trusted.name, trusted.namespace
-            ));
-            self.explanation
-                .fixes
-                .push(fix.with_spot(SpotKind::ServiceAccountName, &trusted));
-        }
-        let file = self.file().to_owned();
-        let line = line_of(self.known.model, trust);
-        let issuer = self
-            .attempt
-            .assertion
-            .issuer
-            .as_deref()
-            .unwrap_or(&trust.issuer);
-        let fix = Fix::new(format!(
-            "Or let identity `{}` trust it too: {{ \"namespace\": \"{}\", \"name\": \"{}\" }} in its serviceAccounts",
-            trust.identity, presented.namespace, presented.name
-        ));
-        let fix =
-            fix.at(&file, line)
-                .with_az(az::create_credential(&trust.identity, issuer, &subject));
-        self.explanation.fixes.push(fix);
-    }
-
-    /// The subject is right, but of another identity: then the client id is not.
-    fn mend_another_ones_subject(
-        &mut self,
-        trust: &Trust,
-        owner: &Trust,
-        presented: &ServiceAccount,
-    ) {
-        self.explanation.summary = format!(
-            "{} It is identity `{}` that trusts this service account.",
-            self.explanation.summary, owner.identity
-        );
-        let client_id = self.client_id(&owner.identity).unwrap_or_default();
-        let fix = Fix::new(format!(
-            "Ask with the client id of `{}`: azure.workload.identity/client-id: {client_id} on service account {}",
-            owner.identity, presented.name
-        ));
-        self.explanation.fixes.push(
-            fix.with_spot(SpotKind::ClientId, presented)
-                .with_az(az::show_client_id(&owner.identity)),
-        );
-        if let Some(trusted) = account(&trust.subject) {
-            let fix = Fix::new(format!(
-                "Or run the pod as the service account that `{}` trusts: serviceAccountName: {}",
-                trust.identity, trusted.name
-            ));
-            self.explanation
-                .fixes
-                .push(fix.with_spot(SpotKind::ServiceAccountName, presented));
-        }
-    }
-
-    fn mend_audience(&mut self, trust: &Trust) {
-        let what = "Present the token of the file that AZURE_FEDERATED_TOKEN_FILE names: another projected token is for another service";
-        let line = line_of(self.known.model, trust);
-        let az = (trust.audience != EXCHANGE_AUDIENCE).then(|| {
-            az::update_credential(
-                &trust.name,
-                &trust.identity,
-                &trust.issuer,
-                &trust.subject,
-                EXCHANGE_AUDIENCE,
-            )
-        });
-        let fix = Fix::new(what).at(self.file(), line).with_az(az.flatten());
-        self.explanation.fixes.push(fix);
-    }
-
-    fn nothing_trusted(&mut self) {
-        let identity = self.attempt.identity.clone();
-        let identity = identity.or_else(|| {
-            let client = self.attempt.client_id.as_deref()?;
-            self.identity_of(client).map(str::to_owned)
-        });
-        let Some(identity) = identity else {
-            return;
-        };
-        let assertion = &self.attempt.assertion;
-        let subject = assertion.subject.clone();
-        let difference = Difference::whole(
-            "federated credential",
-            subject.clone(),
-            None,
-            Against::Trusted,
-            format!("identity `{identity}` has no federated credential"),
-        );
-        self.explanation.cause_is_known(format!(
-            "Identity `{identity}` has no federated credential, so it trusts no token at all."
-        ));
-        self.explanation.differences.push(difference);
-        let example = "system:serviceaccount:NAMESPACE:NAME".to_owned();
-        let what = match subject.as_deref().and_then(account) {
-            Some(account) => format!(
-                "Let `{identity}` trust it: {{ \"namespace\": \"{}\", \"name\": \"{}\" }} in its serviceAccounts",
-                account.namespace, account.name
-            ),
-            None => {
-                format!("Let `{identity}` trust the pod's service account, in its serviceAccounts")
-            }
-        };
-        let line = self.known.model.places.identity(&identity);
-        let issuer = assertion.issuer.clone();
-        let issuer = issuer.unwrap_or_else(names::cluster_issuer);
-        let fix = Fix::new(what)
-            .at(self.file(), line)
-            .with_az(az::create_credential(
-                &identity,
-                &issuer,
-                &subject.unwrap_or(example),
-            ));
-        self.explanation.fixes.push(fix);
-    }
-
     fn unknown_client(&mut self) {
         let Some(client) = self.attempt.client_id.clone() else {
             return;
@@ -370,7 +179,7 @@ impl Story<'_> {
         let nearest = by_object.or_else(|| {
             principals.max_by_key(|principal| {
                 let of_subject = Some(&principal.name) == by_subject.as_ref();
-                (of_subject, likeness(&cut(&client), &principal.client_id))
+                (of_subject, likeness(&client, &principal.client_id))
             })
         });
         let Some(Principal {
@@ -509,7 +318,7 @@ impl Story<'_> {
         };
         let asked = scope.strip_suffix("/.default").unwrap_or(&scope);
         let nearest = self.known.resources.iter();
-        let nearest = nearest.max_by_key(|known| likeness(&cut(asked), known));
+        let nearest = nearest.max_by_key(|known| likeness(asked, known));
         let Some(nearest) = nearest.cloned() else {
             return;
         };
@@ -531,7 +340,7 @@ impl Story<'_> {
         self.explanation
             .compare("scope", &scope, &expected, Against::Expected);
         self.explanation.causes.clear();
-        self.explanation.fixes = vec![Fix::new(format!("Ask for {}", cut(&expected)))];
+        self.explanation.fixes = vec![Fix::new(format!("Ask for {expected}"))];
     }
 
     fn client_id(&self, identity: &str) -> Option<&str> {

@@ -2,7 +2,7 @@
 //! identity was granted.
 
 use super::differences::likeness;
-use super::{Against, Difference, Explanation, Fix, SpotKind, az};
+use super::{Against, Difference, Explanation, Fix, SpotKind, az, cut};
 use crate::model::{Grant, Model, Scope};
 use crate::roles::{Kind, Roles};
 
@@ -55,7 +55,9 @@ pub fn explain(asked: &Asked<'_>, assigned: &Assigned<'_>) -> Explanation {
         ..
     } = *asked;
     explanation.cause_is_known(format!(
-        "No role of `{identity}` grants {action} at {scope} or above."
+        "No role of `{identity}` grants {} at {} or above.",
+        cut(action),
+        cut(&scope.to_string())
     ));
     let story = Story { asked, assigned };
     if let Some(withdrawn) = story.withdrawn() {
@@ -126,7 +128,7 @@ impl Story<'_> {
             scope,
             ..
         } = *self.asked;
-        let wanted = scope.to_string();
+        let wanted = cut(&scope.to_string());
         let own = || {
             self.assigned
                 .grants
@@ -184,7 +186,7 @@ impl Story<'_> {
             return;
         }
         let known = self.assigned.model.scopes();
-        let wanted = scope.to_string();
+        let wanted = cut(&scope.to_string());
         let same_kind = known.into_iter().filter(|known| {
             known.segments().len() == scope.segments().len()
                 && known.segments().first() == scope.segments().first()
@@ -206,16 +208,13 @@ impl Story<'_> {
             identity,
             kind,
             action,
-            scope,
             ..
         } = *self.asked;
         let model = self.assigned.model;
         let other = self.assigned.grants.iter().find(|grant| {
             grant.identity != identity && self.covers(grant) && self.grants_it(&grant.role)
         });
-        let narrowest = self.assigned.roles.narrowest(kind, action);
-        // A role of this model that has the action is the one that people here know.
-        let role = other.map(|grant| grant.role.as_str()).or(narrowest);
+        let role = self.assigned.roles.narrowest(kind, action);
         if let Some(role) = role
             && let Some(scope) = self.assignable()
         {
@@ -247,7 +246,8 @@ impl Story<'_> {
         }
         if explanation.fixes.is_empty() {
             let what = format!(
-                "No role of `infra/roles.json` has {action} at {scope}; it may not be meant for workloads"
+                "No role of `infra/roles.json` has {}; it may not be meant for workloads",
+                cut(action)
             );
             explanation.fixes.push(Fix::new(what));
         }

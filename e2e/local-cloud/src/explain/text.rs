@@ -116,11 +116,11 @@ impl Difference {
             (Some(parting), Some(presented)) => {
                 let indent = " ".repeat(15 + columns_before(presented, parting.position));
                 lines.push(Line::of(Tone::Plain, indent).and(Tone::Mark, "^"));
-                format!("    at character {}: {}", parting.position, self.words)
+                format!("at character {}: {}", parting.position, self.words)
             }
-            _ => format!("    {}", self.words),
+            _ => self.words.clone(),
         };
-        lines.push(Line::of(Tone::Mark, visible(&words)));
+        lines.push(Line::of(Tone::Plain, "    ").and(Tone::Mark, visible(&words)));
         lines
     }
 }

@@ -4,7 +4,7 @@
 use time::OffsetDateTime;
 
 use super::times::{length, moment};
-use super::{Against, Difference, Explanation, Fix};
+use super::{Against, Difference, Explanation, Fix, cut};
 use crate::gate::TokenRefusal;
 
 /// What is presented, as far as it can be read; nothing of it is verified.
@@ -111,6 +111,7 @@ pub fn explain(refusal: &TokenRefusal, presented: &Presented, taken: &Taken<'_>)
         issuer,
         now,
     } = *taken;
+    let audience = &cut(audience);
     let at = |seconds: Option<i64>| OffsetDateTime::from_unix_timestamp(seconds?).ok();
     match refusal {
         TokenRefusal::Audience { found } => {
@@ -128,29 +129,19 @@ pub fn explain(refusal: &TokenRefusal, presented: &Presented, taken: &Taken<'_>)
             let what = "Present an access token that Entra ID made for this tenant: not the service account's own token, and none of another tenant";
             explanation.fixes.push(Fix::new(what));
         }
-        TokenRefusal::Expired => explanation
-            .differences
-            .extend(at(presented.until).map(|until| {
-                let late = length((now - until).whole_seconds());
-                time(
-                    "expiry",
-                    until,
-                    now,
-                    format!("it expired {late} before it was presented"),
-                )
-            })),
+        TokenRefusal::Expired => {
+            let late = |until: OffsetDateTime| length((now - until).whole_seconds());
+            let words = |until| format!("it expired {} before it was presented", late(until));
+            let until = at(presented.until);
+            let difference = until.map(|until| time("expiry", until, now, words(until)));
+            explanation.differences.extend(difference);
+        }
         TokenRefusal::NotYetValid => {
-            explanation
-                .differences
-                .extend(at(presented.from).map(|from| {
-                    let early = length((from - now).whole_seconds());
-                    time(
-                        "start",
-                        from,
-                        now,
-                        format!("it was presented {early} too early"),
-                    )
-                }))
+            let early = |from: OffsetDateTime| length((from - now).whole_seconds());
+            let words = |from| format!("it was presented {} too early", early(from));
+            let from = at(presented.from);
+            let difference = from.map(|from| time("start", from, now, words(from)));
+            explanation.differences.extend(difference);
         }
         TokenRefusal::UnknownPrincipal => explanation.differences.push(Difference::whole(
             "object id",

@@ -21,13 +21,13 @@ impl Gate {
             from: token.claims().seconds("nbf"),
             until: token.claims().seconds("exp"),
         });
-        let taken = Taken {
+        let expected = Taken {
             by: audience.by,
             audience: audience.expected(),
             issuer: &names::token_issuer(names::tenant_id()),
             now: self.shared.clock.now(),
         };
-        token::explain(refusal, &presented, &taken)
+        token::explain(refusal, &presented, &expected)
     }
 
     /// Why no role was enough.

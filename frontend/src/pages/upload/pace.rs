@@ -102,7 +102,7 @@ mod tests {
         let mut pace = Pace::new();
         came_after(&mut pace, Duration::from_secs(1), 0).await;
 
-        tokio::time::sleep(Duration::from_hours(1)).await;
+        sleep(Duration::from_hours(1)).await;
 
         let left = patience(&mut pace).await;
         let expected = GRACE - Duration::from_secs(1);
