@@ -60,10 +60,8 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     } else {
         shutdown
     };
-    let cloud = LocalCloud::start_with(&options.model, options.state, options.webhook).await?;
-    for external in options.issuer {
-        cloud.declare_issuer(external)?;
-    }
+    let (model, state) = (&options.model, options.state);
+    let cloud = LocalCloud::start_with(model, state, options.webhook, options.issuer).await?;
     let endpoints = cloud.endpoints();
     let state = cloud.state_directory().display();
     println!("local cloud, not Azure");

@@ -16,8 +16,11 @@ use local_cloud::{Endpoints, RunningPod, TokenRequest};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
+mod estate;
 mod forge;
 mod trust;
+
+pub use estate::Identity;
 
 /// What the API server says to a pod that it does not create: its `Status`, with
 /// the code and the text that `kubectl` shows.

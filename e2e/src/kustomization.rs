@@ -134,6 +134,7 @@ impl Kustomized {
     }
 }
 
+/// Reads a file; an error names it.
 pub(crate) fn read(file: &Path) -> Result<String> {
     std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))
 }

@@ -9,6 +9,7 @@ use platform::settings::Vars;
 
 pub mod back_off;
 pub mod control;
+pub mod doctor;
 pub mod expected;
 pub mod faked_clock;
 pub mod kubelet;

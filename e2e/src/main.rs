@@ -16,6 +16,7 @@ compile_error!("The harness needs Linux: use WSL2 or the devcontainer on Windows
 
 mod api;
 mod cloud;
+mod doctor_command;
 mod explain;
 mod guard;
 mod trust_command;
@@ -33,6 +34,7 @@ struct Cli {
 enum Command {
     Up(up::Options),
     Cloud(cloud::Options),
+    Doctor(doctor_command::Options),
     Explain(explain::Options),
     Trust(trust_command::Options),
     /// Run the workload for a program that calls the backend's API.
@@ -84,6 +86,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Up(options) => run_to_end("cargo up", up::run(options)),
         Command::Cloud(options) => run_to_end("cargo cloud", cloud::run(options)),
+        Command::Doctor(options) => run_to_end("cargo doctor", doctor_command::run(options)),
         Command::Explain(options) => run_to_end("cargo explain", async { explain::run(&options) }),
         Command::Trust(options) => trust_command::run(options),
         Command::Api => run_to_end("e2e api", api::run()),

@@ -53,8 +53,8 @@ impl Manifests {
         for resource in &kustomized.resources {
             let namespace = resource.namespace.as_ref();
             let namespace = namespace.map_or("default", |namespace| namespace.name.as_str());
-            let file = (resource.file.clone(), namespace.to_owned());
-            manifests.files.push(file);
+            let file = resource.file.clone();
+            manifests.files.push((file, namespace.to_owned()));
             for document in documents(&resource.file, &resource.text)? {
                 manifests
                     .add(&document, &resource.file, namespace)

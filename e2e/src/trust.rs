@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 
-mod access;
+pub(crate) mod access;
 mod checks;
 mod finding;
 mod near;
-mod node;
-mod objects;
-mod roles;
+pub(crate) mod node;
+pub(crate) mod objects;
+pub(crate) mod roles;
 mod uses;
 
 use access::Access;
@@ -29,7 +29,7 @@ use uses::Uses;
 use crate::kustomization::Kustomized;
 
 /// The audience of every token that Entra ID exchanges.
-const EXCHANGE_AUDIENCE: &str = "api://AzureADTokenExchange";
+pub(crate) const EXCHANGE_AUDIENCE: &str = "api://AzureADTokenExchange";
 
 /// Where the manifests are.
 #[derive(Clone, Debug)]
@@ -111,14 +111,14 @@ pub fn check(input: &Input) -> Result<Report> {
 }
 
 /// Reads a file, and says what it is called: from here, if it is below.
-fn read(path: &Path) -> Result<(Arc<str>, String)> {
+pub(crate) fn read(path: &Path) -> Result<(Arc<str>, String)> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("{} cannot be read", path.display()))?;
     Ok((named(path), text))
 }
 
 /// A path without detours, and from the current directory if it is below.
-fn named(path: &Path) -> Arc<str> {
+pub(crate) fn named(path: &Path) -> Arc<str> {
     let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let here = std::env::current_dir().and_then(|here| here.canonicalize());
     let short = here

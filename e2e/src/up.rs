@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anstream::println;
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, Result, bail};
+use e2e::doctor::local::Announced;
 use e2e::expected::{self, EXPECTED_ACCESS};
 use e2e::kubelet::Happening;
 use e2e::stack::{Event, Options as StackOptions, Stack};
@@ -61,6 +62,11 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
         () = shutdown.requested() => bail!("interrupted while starting"),
     };
     let (mut stack, as_expected) = started?;
+    // So that `cargo doctor` finds it.
+    let announced = Announced::new(stack.cloud_state());
+    if let Err(error) = &announced {
+        println!("{FAINT}`cargo doctor` will not find this by itself: {error:#}{FAINT:#}");
+    }
     println!("{FAINT}logs   {}{FAINT:#}", stack.logs().display());
     println!(
         "{FAINT}Try: add a to-do, attach a file and watch the worker process it; then open Access. Ctrl-C stops all.{FAINT:#}"
@@ -80,6 +86,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
         }
     };
     println!();
+    drop(announced);
     stack.stop(|name| println!("stopped {name}")).await?;
     match ended {
         Some(ended) => Err(ended),

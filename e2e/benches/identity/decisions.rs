@@ -1,7 +1,7 @@
 //! The gate: from a bearer token to an admission, with the entry in the audit.
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use local_cloud::LocalCloud;
@@ -12,6 +12,7 @@ use tokio::runtime::Runtime;
 
 use crate::exchanges::Endpoint;
 use crate::table::Row;
+use crate::time::Stopwatch;
 
 const TOKENS: usize = 400;
 const AGAIN: u32 = 20_000;
@@ -27,13 +28,13 @@ pub(crate) fn measure(here: &Runtime, cloud: &LocalCloud, endpoint: &Endpoint) -
         }
         let mut new = Vec::new();
         for token in &tokens {
-            let begin = Instant::now();
+            let begin = Stopwatch::start();
             decide(&gate, token, &key_vault).await?;
             new.push(begin.elapsed());
         }
         let mut known = Vec::new();
         for _ in 0..ROUNDS {
-            let begin = Instant::now();
+            let begin = Stopwatch::start();
             for _ in 0..AGAIN {
                 decide(&gate, &tokens[TOKENS - 1], &key_vault).await?;
             }

@@ -1,7 +1,7 @@
 //! The token endpoint: a service-account token for an access token, from the
 //! request's bytes to the answer's.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use axum::body::{Body, to_bytes};
@@ -13,6 +13,7 @@ use tower::ServiceExt as _;
 
 use crate::limit::Limit;
 use crate::table::Row;
+use crate::time::Stopwatch;
 
 const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_secs(1);
@@ -65,7 +66,7 @@ impl Endpoint {
     /// Exchanges for a while; how often in a second.
     fn per_second(&self, here: &Runtime, time: Duration) -> Result<f64> {
         here.block_on(async {
-            let begin = Instant::now();
+            let begin = Stopwatch::start();
             let mut done = 0_u32;
             while begin.elapsed() < time {
                 self.exchange().await?;

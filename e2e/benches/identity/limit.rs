@@ -1,7 +1,7 @@
 //! What no token endpoint can be faster than: one RSA-2048 signature made and one
 //! verified, with the crypto library that the local cloud uses, its keys ready.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
@@ -10,6 +10,8 @@ use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{
     KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256,
 };
+
+use crate::time::Stopwatch;
 
 /// About as long as header and claims of a service-account token.
 const MESSAGE: [u8; 900] = [b'a'; 900];
@@ -39,7 +41,7 @@ impl Limit {
     pub(crate) fn per_second(&mut self, time: Duration) -> Result<f64> {
         let failed = |_| anyhow!("the crypto library does not work");
         let random = SystemRandom::new();
-        let begin = Instant::now();
+        let begin = Stopwatch::start();
         let mut done = 0_u32;
         while begin.elapsed() < time {
             self.pair

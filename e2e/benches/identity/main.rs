@@ -3,7 +3,8 @@
 //!
 //! `cargo bench -p e2e --bench identity` prints the table, and with `-- --write`
 //! puts it into `docs/benchmarks.md`. All of it is one thread in this process:
-//! neither TLS nor a network is in it. Both sides of a ratio take turns.
+//! neither TLS nor a network is in it. What is counted is the processor time of
+//! that thread, and both sides of a ratio take turns.
 
 #![expect(
     clippy::print_stdout,
@@ -16,6 +17,7 @@ mod exchanges;
 mod limit;
 #[path = "../workload/table.rs"]
 mod table;
+mod time;
 
 use std::process::ExitCode;
 

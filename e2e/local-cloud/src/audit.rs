@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::explain::Explanation;
@@ -85,6 +86,8 @@ pub struct Audit {
     clock: Clock,
     // Held for a push or a copy only, never across an await.
     log: Arc<Mutex<Log>>,
+    /// The place of the newest record.
+    newest: Arc<watch::Sender<u64>>,
 }
 
 #[derive(Debug)]
@@ -123,6 +126,7 @@ impl Audit {
         Self {
             clock,
             log: Arc::new(Mutex::new(log)),
+            newest: Arc::new(watch::Sender::new(0)),
         }
     }
 
@@ -141,7 +145,25 @@ impl Audit {
             explanation = entry.explanation.as_ref().map(|explanation| &*explanation.summary),
             "audit"
         );
-        self.lock().push(at, entry);
+        let newest = self.lock().push(at, entry);
+        // Two that are recorded at once may come here in another order.
+        self.newest.send_if_modified(|known| {
+            let is_newer = newest > *known;
+            *known = newest.max(*known);
+            is_newer
+        });
+    }
+
+    /// Waits until there is a record after a place in the log.
+    pub async fn until_after(&self, sequence: u64) {
+        let mut newest = self.newest.subscribe();
+        // This handle keeps the sender alive, so the wait cannot fail.
+        drop(newest.wait_for(|newest| *newest > sequence).await);
+    }
+
+    /// The place of the newest record.
+    pub fn newest(&self) -> u64 {
+        *self.newest.borrow()
     }
 
     /// The records after a place in the log that are still kept; 0 gives all.
@@ -169,7 +191,8 @@ impl Audit {
 }
 
 impl Log {
-    fn push(&mut self, at: String, entry: Entry) {
+    /// Appends a record; its place.
+    fn push(&mut self, at: String, entry: Entry) -> u64 {
         let sequence = self.dropped + self.records.len() as u64 + 1;
         self.bytes += entry.bytes();
         self.records.push_back(Record {
@@ -184,6 +207,7 @@ impl Log {
             self.bytes -= oldest.bytes();
             self.dropped += 1;
         }
+        sequence
     }
 }
 

@@ -27,6 +27,7 @@ use crate::graph::Graph;
 use crate::holds::Holds;
 use crate::key_vault::KeyVault;
 use crate::keys::{KeyRing, SigningKey};
+use crate::lab::{Lab, console};
 use crate::model::{self, Model, ModelError, Resource};
 use crate::names;
 use crate::proxy::{self, Proxy};
@@ -106,6 +107,7 @@ impl Planes {
 /// A running local cloud; dropping it ends every listener.
 pub struct LocalCloud {
     endpoints: Endpoints,
+    console: String,
     state: StateDirectory,
     entra: Arc<Entra>,
     gate: Gate,
@@ -117,14 +119,17 @@ impl LocalCloud {
     /// Starts a cloud on the access model in a file. With a state directory it
     /// leaves there what clients need; without one it makes a temporary one.
     pub async fn start(path: &Path, state: Option<PathBuf>) -> Result<Self, StartError> {
-        Self::start_with(path, state, WebhookVersion::default()).await
+        Self::start_with(path, state, WebhookVersion::default(), Vec::new()).await
     }
 
-    /// The same, with another layout of the workload-identity webhook.
+    /// The same, with another layout of the workload-identity webhook, and with
+    /// external issuers that Entra ID may ask for their keys. Who is trusted is not
+    /// changed by these: that is what federated credentials say.
     pub async fn start_with(
         path: &Path,
         state: Option<PathBuf>,
         webhook: WebhookVersion,
+        issuers: Vec<ExternalIssuer>,
     ) -> Result<Self, StartError> {
         let roles = Roles::built_in();
         let file = path.display().to_string();
@@ -137,20 +142,12 @@ impl LocalCloud {
         let model = model.in_file(model::file_name(path));
         let state =
             StateDirectory::create(state).map_err(StartError::setup("the state directory"))?;
-        start(model, roles, state, webhook).await
+        start(model, roles, state, webhook, issuers).await
     }
 
     /// Where everything is.
     pub fn endpoints(&self) -> &Endpoints {
         &self.endpoints
-    }
-
-    /// Lets Entra ID ask an external issuer for its keys. Who is trusted is not
-    /// changed by it: that is what federated credentials say.
-    pub fn declare_issuer(&self, external: ExternalIssuer) -> Result<(), StartError> {
-        self.entra
-            .declare_issuer(external)
-            .map_err(StartError::setup("an external issuer"))
     }
 
     /// The login host's plane without a network before it, for benchmarks.
@@ -165,6 +162,11 @@ impl LocalCloud {
         self.gate.clone()
     }
 
+    /// The address of the lab console, with the key for it.
+    pub fn console(&self) -> &str {
+        &self.console
+    }
+
     /// The directory with what clients need.
     pub fn state_directory(&self) -> &Path {
         self.state.path()
@@ -176,6 +178,7 @@ async fn start(
     roles: Roles,
     state: StateDirectory,
     webhook: WebhookVersion,
+    external: Vec<ExternalIssuer>,
 ) -> Result<LocalCloud, StartError> {
     let clock = Clock::system();
     let audit = Audit::new(clock.clone());
@@ -204,7 +207,7 @@ async fn start(
         audit.clone(),
         holds.clone(),
     );
-    let issuers = Issuers::new(client, played);
+    let issuers = issuers(client, played, external)?;
     let entra = Entra::new(
         &model,
         gate.clone(),
@@ -231,22 +234,7 @@ async fn start(
         endpoints.add_bus(&host, port_of(&listener)?);
         serving.push(spawn(serve_bus(listener, Arc::clone(&tls.server), bus)));
     }
-    for (host, plane) in &planes {
-        let local = loopback().await?;
-        endpoints.add_plane(host, port_of(&local)?);
-        let routes = Routes::all_to(plane.clone());
-        serving.push(spawn(front_door::serve_tls(
-            local,
-            Arc::clone(&tls.server),
-            routes,
-        )));
-    }
-    let routes = Routes::by_host(planes);
-    serving.push(spawn(front_door::serve_tls(
-        listener,
-        Arc::clone(&tls.server),
-        routes,
-    )));
+    serving.extend(serve_planes(listener, planes, &tls.server, &mut endpoints).await?);
 
     let cluster = Cluster::start(
         state.path().join("pods"),
@@ -272,13 +260,20 @@ async fn start(
         vaults: resources.vaults,
         digests: resources.digests,
     });
-    serving.push(serve_control(planes, &state, &mut endpoints).await?);
+    let client =
+        proxy::client(&tls.ca_pem, proxy.address).map_err(StartError::setup("the HTTP client"))?;
+    let directory = state.path().to_owned();
+    let lab = Lab::new(Arc::clone(&planes), model, client, directory);
+    serving.push(serve_control(planes, lab.clone(), &state, &mut endpoints).await?);
+    let (console, at) = serve_console(lab, &state).await?;
+    serving.push(console);
     // Last: whoever sees this file finds everything else in place.
     state
         .write_endpoints(&endpoints)
         .map_err(StartError::setup("the endpoints' file"))?;
     Ok(LocalCloud {
         endpoints,
+        console: at,
         state,
         entra,
         gate,
@@ -296,6 +291,21 @@ async fn signing_keys() -> Result<(KeyRing, KeyRing), StartError> {
     let next = next.map_err(StartError::setup("the cluster's next signing key"))?;
     let entra = entra.map_err(StartError::setup("Entra's signing key"))?;
     Ok((KeyRing::of(cluster, Some(next)), KeyRing::of(entra, None)))
+}
+
+/// The issuers that Entra ID may ask.
+fn issuers(
+    client: reqwest::Client,
+    played: Vec<String>,
+    external: Vec<ExternalIssuer>,
+) -> Result<Issuers, StartError> {
+    let issuers = Issuers::new(client, played);
+    for one in external {
+        issuers
+            .declare(one)
+            .map_err(StartError::setup("an external issuer"))?;
+    }
+    Ok(issuers)
 }
 
 /// The planes of the model's resources.
@@ -358,8 +368,30 @@ async fn serve_bus(listener: TcpListener, tls: Arc<rustls::ServerConfig>, bus: A
     .await;
 }
 
+/// Serves all planes on one listener by their names, and each on a port of its own.
+async fn serve_planes(
+    listener: TcpListener,
+    planes: BTreeMap<String, Router>,
+    tls: &Arc<rustls::ServerConfig>,
+    endpoints: &mut Endpoints,
+) -> Result<Vec<AbortOnDropHandle<()>>, StartError> {
+    let serve = |listener, routes| {
+        let serving = front_door::serve_tls(listener, Arc::clone(tls), routes);
+        spawn(serving)
+    };
+    let mut serving = Vec::new();
+    for (host, plane) in &planes {
+        let local = loopback().await?;
+        endpoints.add_plane(host, port_of(&local)?);
+        serving.push(serve(local, Routes::all_to(plane.clone())));
+    }
+    serving.push(serve(listener, Routes::by_host(planes)));
+    Ok(serving)
+}
+
 async fn serve_control(
     planes: Arc<Planes>,
+    lab: Lab,
     state: &StateDirectory,
     endpoints: &mut Endpoints,
 ) -> Result<AbortOnDropHandle<()>, StartError> {
@@ -375,12 +407,34 @@ async fn serve_control(
         planes,
         address,
         token: token.into(),
+        lab,
     });
     Ok(spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "the control API ended");
         }
     }))
+}
+
+/// The lab console, and its address with the key.
+async fn serve_console(
+    lab: Lab,
+    state: &StateDirectory,
+) -> Result<(AbortOnDropHandle<()>, String), StartError> {
+    let listener = loopback().await?;
+    let address = listener
+        .local_addr()
+        .map_err(StartError::setup("the lab console"))?;
+    let (key, with_key) = state
+        .write_console(address)
+        .map_err(StartError::setup("the lab console's key"))?;
+    let router = console::router(lab, address, key.into());
+    let serving = spawn(async move {
+        if let Err(error) = axum::serve(listener, router).await {
+            tracing::error!(%error, "the lab console ended");
+        }
+    });
+    Ok((serving, with_key))
 }
 
 /// Every host name that is played.

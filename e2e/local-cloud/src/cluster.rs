@@ -158,6 +158,11 @@ impl Cluster {
         self.kubelet.set_signing(signs);
     }
 
+    /// Gives every pod new tokens, as a restart of them all would.
+    pub(crate) fn renew_tokens(&self) {
+        self.kubelet.renew_all();
+    }
+
     /// Deletes a pod; whether there was one.
     pub(crate) fn delete(&self, namespace: &str, name: &str) -> Result<bool, String> {
         if ![namespace, name].into_iter().all(admission::is_label) {

@@ -22,12 +22,14 @@ use serde_json::{Value, json};
 use crate::audit::{Record, rfc3339};
 use crate::cloud::Planes;
 use crate::holds::Matcher;
+use crate::lab::Lab;
 use crate::model::{Grant, Scope};
 
 mod cluster;
 mod faults;
 mod forge;
 mod keys;
+pub(crate) mod lab;
 mod trust;
 
 pub use forge::{ForgeBody, Issuer};
@@ -38,6 +40,7 @@ pub(crate) struct Control {
     pub(crate) planes: Arc<Planes>,
     pub(crate) address: SocketAddr,
     pub(crate) token: Arc<str>,
+    pub(crate) lab: Lab,
 }
 
 /// A role assignment, as it is added or removed.
@@ -58,6 +61,16 @@ impl From<GrantBody> for Grant {
             identity: body.identity,
             role: body.role,
             scope: Scope::new(body.scope.split('/')),
+        }
+    }
+}
+
+impl From<Grant> for GrantBody {
+    fn from(grant: Grant) -> Self {
+        Self {
+            identity: grant.identity,
+            role: grant.role,
+            scope: grant.scope.to_string(),
         }
     }
 }
@@ -102,7 +115,7 @@ pub(crate) fn router(control: Control) -> Router {
     Router::new()
         .route("/audit", get(audit))
         .route("/state", get(state))
-        .route("/grants", post(grant).delete(revoke))
+        .route("/grants", get(grants).post(grant).delete(revoke))
         .route("/clock/advance", post(advance))
         .route("/holds", post(hold))
         .route("/holds/{number}", get(held).delete(release))
@@ -119,9 +132,10 @@ pub(crate) fn router(control: Control) -> Router {
         .merge(faults::router())
         .merge(keys::router())
         .merge(trust::router())
+        .with_state(control.clone())
+        .merge(lab::router(control.lab.clone()))
         .fallback(unknown)
-        .layer(middleware::from_fn_with_state(control.clone(), guard))
-        .with_state(control)
+        .layer(middleware::from_fn_with_state(control, guard))
 }
 
 async fn guard(
@@ -152,17 +166,22 @@ fn check(control: &Control, headers: &HeaderMap) -> Result<(), Refusal> {
             "the control API answers no web page".to_owned(),
         ));
     }
-    let presented = text(header::AUTHORIZATION)
-        .and_then(|value| value.strip_prefix("Bearer "))
+    if bears(headers, &control.token) {
+        return Ok(());
+    }
+    let why = "the control API wants the token in the state directory's file `control-token`";
+    Err(Refusal(StatusCode::UNAUTHORIZED, why.to_owned()))
+}
+
+/// Whether a request bears this token; compared without telling how much of it.
+pub(crate) fn bears(headers: &HeaderMap, token: &str) -> bool {
+    let presented = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
         .unwrap_or_default();
-    let same = aws_lc_rs::constant_time::verify_slices_are_equal(
-        presented.as_bytes(),
-        control.token.as_bytes(),
-    );
-    same.map_err(|_| {
-        let why = "the control API wants the token in the state directory's file `control-token`";
-        Refusal(StatusCode::UNAUTHORIZED, why.to_owned())
-    })
+    let same =
+        aws_lc_rs::constant_time::verify_slices_are_equal(presented.as_bytes(), token.as_bytes());
+    same.is_ok()
 }
 
 async fn unknown(method: Method, uri: Uri) -> Refusal {
@@ -179,6 +198,11 @@ async fn audit(State(control): State<Control>, Query(from): Query<After>) -> imp
 
 async fn state(State(control): State<Control>) -> Json<Value> {
     Json(control.planes.digest())
+}
+
+async fn grants(State(control): State<Control>) -> Json<Vec<GrantBody>> {
+    let grants = control.planes.gate.grants();
+    Json(grants.into_iter().map(GrantBody::from).collect())
 }
 
 async fn grant(

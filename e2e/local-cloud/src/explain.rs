@@ -156,7 +156,7 @@ impl Fix {
 
 impl Explanation {
     /// What is known of a code alone, without what led to it.
-    fn of_code(code: &str) -> Self {
+    pub(crate) fn of_code(code: &str) -> Self {
         let Some(known) = codes::find(code) else {
             return Self {
                 code: code.to_owned(),

@@ -243,14 +243,14 @@ impl Gate {
         let starts = claims
             .seconds("nbf")
             .ok_or(TokenRefusal::Malformed("nbf is missing"))?;
-        let issued = if claims.has("iat") {
+        let made = if claims.has("iat") {
             claims
                 .seconds("iat")
                 .ok_or(TokenRefusal::Malformed("iat is no time"))?
         } else {
             starts
         };
-        if now < starts || now < issued {
+        if now < starts || now < made {
             return Err(TokenRefusal::NotYetValid);
         }
         let object_id: Uuid = claims
@@ -316,6 +316,13 @@ impl Gate {
         let why = "under the open link's claim".to_owned();
         self.audit(caller, link, operation, Decision::Allowed, why);
         self.hold(caller, operation, &link.scope).await;
+    }
+
+    /// The role assignments as they are now.
+    pub fn grants(&self) -> Vec<Grant> {
+        let grants = self.shared.grants.read();
+        let grants = grants.expect("no one panics while holding the grants");
+        grants.now().clone()
     }
 
     /// Adds a role assignment, as an administrator would.

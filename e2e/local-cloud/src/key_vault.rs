@@ -96,6 +96,11 @@ impl KeyVault {
         Some(id)
     }
 
+    /// The version that a secret is read as, if it is enabled. For the control API.
+    pub(crate) fn current_version(&self, secret: &str) -> Option<String> {
+        self.engine().current(&self.canonical(secret))
+    }
+
     /// Enables or disables a version; whether there is one. For the control API,
     /// standing in for an administrator: not through the gate.
     pub fn set_enabled(&self, secret: &str, version: &str, enabled: bool) -> bool {

@@ -24,6 +24,7 @@ pub mod holds;
 mod jwt;
 pub mod key_vault;
 pub mod keys;
+pub mod lab;
 pub mod model;
 pub mod names;
 mod proxy;

@@ -218,6 +218,9 @@ impl Roles {
 
 /// Compares without regard to case; `*` stands for any run, `/` included.
 fn matches(pattern: &str, action: &str) -> bool {
+    if !pattern.contains('*') {
+        return pattern.eq_ignore_ascii_case(action);
+    }
     let pattern = pattern.to_ascii_lowercase();
     let action = action.to_ascii_lowercase();
     let mut parts = pattern.split('*');

@@ -1,6 +1,7 @@
 //! The state directory: what a client needs to use the local cloud, as files.
 //!
-//! `endpoints.json`, `ca.pem`, `control-token`, and per service account of the
+//! `endpoints.json`, `ca.pem`, `control-token`, `console` (the address of the lab
+//! console with its key), and per service account of the
 //! model `env/<namespace>.<name>.env` and its projected tokens, one audience a
 //! directory: `tokens/<namespace>.<name>/<audience>/token`.
 
@@ -106,7 +107,7 @@ impl StateDirectory {
         };
         fs::set_permissions(&path, Permissions::from_mode(0o700))?;
         // Left by an earlier run; they would name ports that are gone.
-        for stale in ["endpoints.json", "control-token"] {
+        for stale in ["endpoints.json", "control-token", "console"] {
             match fs::remove_file(path.join(stale)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -132,18 +133,28 @@ impl StateDirectory {
 
     /// Makes the token of the control API and writes it for its owner only.
     pub(crate) fn write_control_token(&self) -> io::Result<String> {
-        let mut random = [0; 32];
-        random[..16].copy_from_slice(Uuid::new_v4().as_bytes());
-        random[16..].copy_from_slice(Uuid::new_v4().as_bytes());
-        let token = URL_SAFE_NO_PAD.encode(random);
+        let token = new_token();
+        self.write_for_owner("control-token", &token)?;
+        Ok(token)
+    }
+
+    /// Makes the key of the lab console and writes the console's address with it,
+    /// for its owner only; both.
+    pub(crate) fn write_console(&self, address: SocketAddr) -> io::Result<(String, String)> {
+        let key = new_token();
+        let with_key = format!("http://localhost:{}/#{key}", address.port());
+        self.write_for_owner("console", &with_key)?;
+        Ok((key, with_key))
+    }
+
+    fn write_for_owner(&self, name: &str, text: &str) -> io::Result<()> {
         let mut options = fs::OpenOptions::new();
         let mut file = options
             .write(true)
             .create_new(true)
             .mode(0o600)
-            .open(self.path.join("control-token"))?;
-        file.write_all(token.as_bytes())?;
-        Ok(token)
+            .open(self.path.join(name))?;
+        file.write_all(text.as_bytes())
     }
 
     /// Writes the endpoints in one step, so that a reader never sees a half.
@@ -203,7 +214,7 @@ impl StateDirectory {
             }
             symlink(&running.volumes[&number.to_string()], link)?;
         }
-        Ok(tokens.join(file_name(EXCHANGE_AUDIENCE)).join("token"))
+        Ok(token_file(&self.path, account))
     }
 
     fn write_environment(
@@ -234,6 +245,22 @@ impl StateDirectory {
         let file = format!("{}.{}.env", account.namespace, account.name);
         fs::write(self.path.join("env").join(file), lines.join("\n") + "\n")
     }
+}
+
+/// Something that nobody guesses.
+fn new_token() -> String {
+    let mut random = [0; 32];
+    random[..16].copy_from_slice(Uuid::new_v4().as_bytes());
+    random[16..].copy_from_slice(Uuid::new_v4().as_bytes());
+    URL_SAFE_NO_PAD.encode(random)
+}
+
+/// Where the token that Entra ID takes of a service account is projected, in a
+/// state directory.
+pub(crate) fn token_file(state: &Path, account: &ServiceAccount) -> PathBuf {
+    let ServiceAccount { namespace, name } = account;
+    let tokens = state.join("tokens").join(format!("{namespace}.{name}"));
+    tokens.join(file_name(EXCHANGE_AUDIENCE)).join("token")
 }
 
 /// An audience as the name of a directory: what is no letter, digit, dot or

@@ -1,54 +1,57 @@
 //! The access file with its places: whom each identity trusts, and what it may
 //! do. Whether it is valid otherwise is for the model's own parser to say.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
 use super::node::{Node, Place};
 
-pub(super) struct Access {
-    pub(super) identities: Vec<Identity>,
-    pub(super) grants: Vec<Grant>,
-    pub(super) calls: Vec<Call>,
+pub(crate) struct Access {
+    /// Resources by logical name, each with its type.
+    pub(crate) resources: BTreeMap<String, String>,
+    pub(crate) identities: Vec<Identity>,
+    pub(crate) grants: Vec<Grant>,
+    pub(crate) calls: Vec<Call>,
 }
 
-pub(super) struct Identity {
-    pub(super) name: String,
-    pub(super) place: Place,
-    pub(super) accounts: Vec<Trusted>,
+pub(crate) struct Identity {
+    pub(crate) name: String,
+    pub(crate) place: Place,
+    pub(crate) accounts: Vec<Trusted>,
     /// Whom it trusts beside accounts of this cluster.
-    pub(super) credentials: Vec<Node>,
-    pub(super) shared_because: Option<String>,
+    pub(crate) credentials: Vec<Node>,
+    pub(crate) shared_because: Option<String>,
 }
 
 /// A service account that an identity trusts.
-pub(super) struct Trusted {
-    pub(super) namespace: String,
-    pub(super) name: String,
-    pub(super) place: Place,
+pub(crate) struct Trusted {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) place: Place,
 }
 
-pub(super) struct Grant {
-    pub(super) identity: String,
-    pub(super) role: Named,
-    pub(super) scope: Named,
+pub(crate) struct Grant {
+    pub(crate) identity: String,
+    pub(crate) role: Named,
+    pub(crate) scope: Named,
 }
 
 /// A name and where it stands.
-pub(super) struct Named {
-    pub(super) name: String,
-    pub(super) place: Place,
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) place: Place,
 }
 
-pub(super) struct Call {
-    pub(super) from: String,
-    pub(super) to: String,
-    pub(super) audience: Named,
+pub(crate) struct Call {
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) audience: Named,
 }
 
 impl Access {
-    pub(super) fn read(path: &Path) -> Result<Self> {
+    pub(crate) fn read(path: &Path) -> Result<Self> {
         let (file, text) = super::read(path)?;
         let mut documents =
             Node::documents(&file, &text).with_context(|| format!("{file} is not valid JSON"))?;
@@ -59,7 +62,13 @@ impl Access {
             .get("identities")
             .with_context(|| format!("{file} has no `identities`"))?;
         let list = |name: &str| root.get(name).map(Node::items).unwrap_or_default();
+        let resources = root.get("resources").map(Node::entries).unwrap_or_default();
+        let resources = resources.iter().filter_map(|entry| {
+            let kind = entry.value.text_of("type")?;
+            Some((entry.key.clone(), kind.to_owned()))
+        });
         Ok(Self {
+            resources: resources.collect(),
             identities: identities
                 .entries()
                 .iter()
@@ -74,7 +83,7 @@ impl Access {
     }
 
     /// The identity that trusts a service account.
-    pub(super) fn trusting(&self, namespace: &str, name: &str) -> Option<&Identity> {
+    pub(crate) fn trusting(&self, namespace: &str, name: &str) -> Option<&Identity> {
         self.identities.iter().find(|identity| {
             let mut accounts = identity.accounts.iter();
             accounts.any(|own| own.namespace == namespace && own.name == name)
@@ -129,7 +138,7 @@ impl Call {
 }
 
 /// A member that has to be there, as text.
-pub(super) fn needed(node: &Node, name: &str) -> Result<Named> {
+pub(crate) fn needed(node: &Node, name: &str) -> Result<Named> {
     let value = node.get(name);
     let text = value.and_then(Node::text);
     let (Some(value), Some(text)) = (value, text) else {

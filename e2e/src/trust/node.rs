@@ -53,14 +53,14 @@ impl fmt::Display for Place {
 
 /// A value and its place.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
-    pub(super) place: Place,
-    pub(super) value: Value,
+pub(crate) struct Node {
+    pub(crate) place: Place,
+    pub(crate) value: Value,
 }
 
 /// What stands there.
 #[derive(Clone, Debug)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Null,
     Bool(bool),
     Number(i64),
@@ -71,15 +71,15 @@ pub(super) enum Value {
 
 /// A member of a map; its key's place is where a reader looks for it.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) place: Place,
-    pub(super) key: String,
-    pub(super) value: Node,
+pub(crate) struct Entry {
+    pub(crate) place: Place,
+    pub(crate) key: String,
+    pub(crate) value: Node,
 }
 
 impl Node {
     /// The documents of a text, without the empty ones.
-    pub(super) fn documents(file: &Arc<str>, text: &str) -> Result<Vec<Self>, serde_saphyr::Error> {
+    pub(crate) fn documents(file: &Arc<str>, text: &str) -> Result<Vec<Self>, serde_saphyr::Error> {
         let documents: Vec<Spanned<Bare>> = serde_saphyr::from_multiple(text)?;
         let nodes = documents.into_iter().map(|bare| Self::of(file, bare));
         Ok(nodes
@@ -109,22 +109,22 @@ impl Node {
     }
 
     /// The member of this name, with its key's place.
-    pub(super) fn entry(&self, name: &str) -> Option<&Entry> {
+    pub(crate) fn entry(&self, name: &str) -> Option<&Entry> {
         self.entries().iter().find(|entry| entry.key == name)
     }
 
     /// The value of the member of this name.
-    pub(super) fn get(&self, name: &str) -> Option<&Self> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Self> {
         self.entry(name).map(|entry| &entry.value)
     }
 
     /// The value at the end of a path of members.
-    pub(super) fn path(&self, names: &[&str]) -> Option<&Self> {
+    pub(crate) fn path(&self, names: &[&str]) -> Option<&Self> {
         names.iter().try_fold(self, |node, name| node.get(name))
     }
 
     /// The members, if it is a map.
-    pub(super) fn entries(&self) -> &[Entry] {
+    pub(crate) fn entries(&self) -> &[Entry] {
         match &self.value {
             Value::Map(entries) => entries,
             _ => &[],
@@ -132,7 +132,7 @@ impl Node {
     }
 
     /// The items, if it is a list.
-    pub(super) fn items(&self) -> &[Self] {
+    pub(crate) fn items(&self) -> &[Self] {
         match &self.value {
             Value::List(items) => items,
             _ => &[],
@@ -140,7 +140,7 @@ impl Node {
     }
 
     /// The text, if it is one.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Text(text) => Some(text),
             _ => None,
@@ -148,7 +148,7 @@ impl Node {
     }
 
     /// The number, if it is one or is written as one.
-    pub(super) fn number(&self) -> Option<i64> {
+    pub(crate) fn number(&self) -> Option<i64> {
         match &self.value {
             Value::Number(number) => Some(*number),
             Value::Text(text) => text.parse().ok(),
@@ -157,12 +157,12 @@ impl Node {
     }
 
     /// Whether it is exactly this truth value.
-    pub(super) fn is(&self, expected: bool) -> bool {
+    pub(crate) fn is(&self, expected: bool) -> bool {
         matches!(self.value, Value::Bool(value) if value == expected)
     }
 
     /// The text of the member of this name.
-    pub(super) fn text_of(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text_of(&self, name: &str) -> Option<&str> {
         self.get(name).and_then(Self::text)
     }
 }

@@ -8,48 +8,49 @@ use super::node::{Entry, Node, Place};
 use crate::kustomization::{Kustomized, Namespace};
 
 #[derive(Default)]
-pub(super) struct Objects {
-    pub(super) accounts: Vec<Account>,
-    pub(super) workloads: Vec<Workload>,
+pub(crate) struct Objects {
+    pub(crate) namespaces: Vec<Named>,
+    pub(crate) accounts: Vec<Account>,
+    pub(crate) workloads: Vec<Workload>,
     /// Variables of containers, and the data of `ConfigMap`s.
-    pub(super) settings: Vec<Setting>,
+    pub(crate) settings: Vec<Setting>,
 }
 
 /// A namespace, and where it is named.
 #[derive(Clone)]
-pub(super) struct Named {
-    pub(super) name: String,
-    pub(super) place: Place,
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) place: Place,
 }
 
 /// A service account.
-pub(super) struct Account {
-    pub(super) namespace: Named,
-    pub(super) name: String,
+pub(crate) struct Account {
+    pub(crate) namespace: Named,
+    pub(crate) name: String,
     /// Where its name stands.
-    pub(super) place: Place,
-    pub(super) object: Node,
+    pub(crate) place: Place,
+    pub(crate) object: Node,
 }
 
 /// Something that makes pods, or a pod.
-pub(super) struct Workload {
-    pub(super) kind: String,
-    pub(super) namespace: Named,
-    pub(super) name: String,
-    pub(super) place: Place,
+pub(crate) struct Workload {
+    pub(crate) kind: String,
+    pub(crate) namespace: Named,
+    pub(crate) name: String,
+    pub(crate) place: Place,
     /// Metadata and spec of its pods.
-    pub(super) pod: Node,
+    pub(crate) pod: Node,
 }
 
 /// A setting with a value that is written down.
-pub(super) struct Setting {
-    pub(super) name: String,
-    pub(super) value: String,
-    pub(super) place: Place,
+pub(crate) struct Setting {
+    pub(crate) name: String,
+    pub(crate) value: String,
+    pub(crate) place: Place,
 }
 
 impl Objects {
-    pub(super) fn of(kustomized: &Kustomized) -> Result<Self> {
+    pub(crate) fn of(kustomized: &Kustomized) -> Result<Self> {
         let mut objects = Self::default();
         for resource in &kustomized.resources {
             let file = super::named(&resource.file);
@@ -58,17 +59,17 @@ impl Objects {
         Ok(objects)
     }
 
-    pub(super) fn rendered(name: &str, text: &str) -> Result<Self> {
+    pub(crate) fn rendered(name: &str, text: &str) -> Result<Self> {
         let mut objects = Self::default();
         objects.add_text(&name.into(), text, None)?;
         Ok(objects)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.accounts.is_empty() && self.workloads.is_empty()
     }
 
-    pub(super) fn account(&self, namespace: &str, name: &str) -> Option<&Account> {
+    pub(crate) fn account(&self, namespace: &str, name: &str) -> Option<&Account> {
         self.accounts
             .iter()
             .find(|account| account.namespace.name == namespace && account.name == name)
@@ -115,6 +116,7 @@ impl Objects {
         });
         let name = name.and_then(Node::text).unwrap_or_default().to_owned();
         match kind {
+            "Namespace" => self.namespaces.push(Named { name, place }),
             "ServiceAccount" => self.accounts.push(Account {
                 namespace,
                 name,
@@ -157,7 +159,7 @@ fn pod_of<'n>(kind: &str, object: &'n Node) -> Option<&'n Node> {
 }
 
 /// The variables of a container.
-pub(super) fn variables(container: &Node) -> impl Iterator<Item = &Node> {
+pub(crate) fn variables(container: &Node) -> impl Iterator<Item = &Node> {
     container
         .get("env")
         .map(Node::items)
@@ -185,31 +187,31 @@ impl Setting {
 }
 
 impl Account {
-    pub(super) fn full_name(&self) -> String {
+    pub(crate) fn full_name(&self) -> String {
         format!("{}/{}", self.namespace.name, self.name)
     }
 
-    pub(super) fn annotation(&self, name: &str) -> Option<&Node> {
+    pub(crate) fn annotation(&self, name: &str) -> Option<&Node> {
         self.object.path(&["metadata", "annotations", name])
     }
 
     /// Its client id, if it is annotated with one.
-    pub(super) fn client_id(&self) -> Option<&Node> {
+    pub(crate) fn client_id(&self) -> Option<&Node> {
         self.annotation("azure.workload.identity/client-id")
     }
 }
 
 impl Workload {
-    pub(super) fn full_name(&self) -> String {
+    pub(crate) fn full_name(&self) -> String {
         format!("{} {}/{}", self.kind, self.namespace.name, self.name)
     }
 
-    pub(super) fn spec(&self, name: &str) -> Option<&Node> {
+    pub(crate) fn spec(&self, name: &str) -> Option<&Node> {
         self.pod.path(&["spec", name])
     }
 
     /// The name of the service account that its pods run as.
-    pub(super) fn account(&self) -> &str {
+    pub(crate) fn account(&self) -> &str {
         let named = self.spec("serviceAccountName").and_then(Node::text);
         // The old name of the same field.
         named
@@ -218,19 +220,19 @@ impl Workload {
     }
 
     /// Where that name stands.
-    pub(super) fn account_place(&self) -> &Place {
+    pub(crate) fn account_place(&self) -> &Place {
         let named = self.spec("serviceAccountName");
         named
             .or_else(|| self.spec("serviceAccount"))
             .map_or(&self.place, |node| &node.place)
     }
 
-    pub(super) fn annotation(&self, name: &str) -> Option<&Node> {
+    pub(crate) fn annotation(&self, name: &str) -> Option<&Node> {
         self.pod.path(&["metadata", "annotations", name])
     }
 
     /// The label of the webhook, and where it is or would be.
-    pub(super) fn label(&self) -> (Option<&Node>, &Place) {
+    pub(crate) fn label(&self) -> (Option<&Node>, &Place) {
         let labels = self.pod.path(&["metadata"]).and_then(|m| m.entry("labels"));
         let label = labels.and_then(|labels| labels.value.get("azure.workload.identity/use"));
         let place = match (label, labels, self.pod.entry("metadata")) {
@@ -243,7 +245,7 @@ impl Workload {
     }
 
     /// Init containers and containers.
-    pub(super) fn containers(&self) -> impl Iterator<Item = &Node> {
+    pub(crate) fn containers(&self) -> impl Iterator<Item = &Node> {
         ["initContainers", "containers"]
             .into_iter()
             .filter_map(|name| self.spec(name))
@@ -251,7 +253,7 @@ impl Workload {
     }
 
     /// The service-account tokens that its volumes project.
-    pub(super) fn tokens(&self) -> impl Iterator<Item = &Node> {
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = &Node> {
         let volumes = self.spec("volumes").map(Node::items).unwrap_or_default();
         volumes
             .iter()

@@ -15,7 +15,8 @@ struct File {
 /// Actions and data actions together: no action is of both kinds.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Role {
+pub(crate) struct Role {
+    id: String,
     #[serde(default)]
     actions: Vec<String>,
     #[serde(default)]
@@ -26,21 +27,29 @@ pub(super) struct Role {
     not_data_actions: Vec<String>,
 }
 
-pub(super) struct Roles(File);
+pub(crate) struct Roles(File);
 
 impl Roles {
-    pub(super) fn built_in() -> Result<Self> {
+    pub(crate) fn built_in() -> Result<Self> {
         let file = serde_json::from_str(include_str!("../../../infra/roles.json"));
         file.map(Self).context("infra/roles.json is not valid")
     }
 
-    pub(super) fn find(&self, name: &str) -> Option<&Role> {
+    pub(crate) fn find(&self, name: &str) -> Option<&Role> {
         self.0.azure.get(name).or_else(|| self.0.cosmos.get(name))
+    }
+
+    /// The Cosmos DB role whose definition has this id.
+    pub(crate) fn cosmos(&self, id: &str) -> Option<&str> {
+        let mut roles = self.0.cosmos.iter();
+        roles
+            .find(|(_, role)| role.id.eq_ignore_ascii_case(id))
+            .map(|(name, _)| name.as_str())
     }
 
     /// The roles of the same system that allow less than `name`, and allow all of
     /// `actions` that `name` allows.
-    pub(super) fn narrower(&self, name: &str, actions: &[&str]) -> Vec<&str> {
+    pub(crate) fn narrower(&self, name: &str, actions: &[&str]) -> Vec<&str> {
         let (system, role) = match (self.0.azure.get(name), self.0.cosmos.get(name)) {
             (Some(role), _) => (&self.0.azure, role),
             (None, Some(role)) => (&self.0.cosmos, role),
@@ -58,7 +67,7 @@ impl Roles {
 }
 
 impl Role {
-    pub(super) fn allows(&self, action: &str) -> bool {
+    pub(crate) fn allows(&self, action: &str) -> bool {
         let any = |patterns: &[String]| patterns.iter().any(|pattern| covers(pattern, action));
         (any(&self.actions) && !any(&self.not_actions))
             || (any(&self.data_actions) && !any(&self.not_data_actions))

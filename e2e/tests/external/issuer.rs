@@ -25,8 +25,8 @@ const KEY_ID: &str = "the-key-of-another-cluster";
 
 /// What one issuer is, on the command line of its process.
 pub(crate) struct Settings<'a> {
-    /// Where it leaves `address`, `ca.crt`, `token`, and `requests`, a line for
-    /// each document that it was asked for.
+    /// Where it leaves `ca.crt`, `token`, and `requests`, a line for each document
+    /// that it was asked for.
     pub(crate) directory: &'a Path,
     /// What its tokens call it.
     pub(crate) issuer: &'a str,
@@ -36,23 +36,19 @@ pub(crate) struct Settings<'a> {
     pub(crate) account: &'a str,
 }
 
-/// Serves until the process is ended.
+/// Serves until the process is ended. Says where in a line, when all files are
+/// there.
 pub(crate) fn run(settings: &Settings<'_>) -> Result<()> {
     let (tls, ca) = certificate(settings.issuer)?;
     let pkcs8 = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048)?.serialize_der();
     // The key itself is what PKCS #8 has around it 26 bytes before, at this size.
     let key = EncodingKey::from_rsa_der(&pkcs8[26..]);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let write = |name: &str, text: &str| {
-        // Whoever sees a file sees all of it.
-        let next = settings.directory.join(format!("{name}.next"));
-        fs::write(&next, text)?;
-        fs::rename(next, settings.directory.join(name))
-    };
+    let write = |name: &str, text: &str| fs::write(settings.directory.join(name), text);
     write("ca.crt", &ca)?;
     write("token", &token(settings, &key)?)?;
     write("requests", "")?;
-    write("address", &listener.local_addr()?.to_string())?;
+    writeln!(std::io::stdout(), "{}", listener.local_addr()?)?;
     let documents = [
         (
             "/.well-known/openid-configuration",

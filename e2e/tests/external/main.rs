@@ -2,6 +2,8 @@
 //! and CA, under a federated credential that names it, and not otherwise. The
 //! issuer is a process of its own: this executable, started as `be-an-issuer`.
 
+#![cfg(test)]
+
 #[path = "../sdk/cloud_process.rs"]
 mod cloud_process;
 mod issuer;

@@ -1,9 +1,9 @@
 //! What Entra ID says to the token of another cluster.
 
+use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use e2e::control::Control;
 use libtest_mimic::{Failed, Trial};
 use local_cloud::{EXCHANGE_AUDIENCE, ExternalIssuer, FederatedCredential, names};
@@ -48,6 +48,8 @@ pub(crate) fn trials() -> Vec<Trial> {
 struct Issuer {
     directory: TempDir,
     process: Child,
+    /// What it said about where it is.
+    address: String,
 }
 
 impl Issuer {
@@ -62,17 +64,16 @@ impl Issuer {
             .arg(directory.path())
             .args([ISSUER, published, account])
             .stdin(Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()?;
-        let mut issuer = Self { directory, process };
-        // The last file that it leaves.
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while issuer.read("address").is_err() {
-            if let Some(status) = issuer.process.try_wait()? {
-                bail!("the issuer ended: {status}");
-            }
-            ensure!(Instant::now() < deadline, "the issuer does not start");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let mut issuer = Self {
+            directory,
+            process,
+            address: String::new(),
+        };
+        let said = issuer.process.stdout.take().context("it is piped")?;
+        BufReader::new(said).read_line(&mut issuer.address)?;
+        ensure!(!issuer.address.is_empty(), "the issuer ended");
         Ok(issuer)
     }
 
@@ -86,7 +87,7 @@ impl Issuer {
         Ok(ExternalIssuer {
             issuer: ISSUER.to_owned(),
             ca: Some(self.read("ca.crt")?),
-            address: Some(self.read("address")?.parse()?),
+            address: Some(self.address.trim().parse()?),
         })
     }
 }

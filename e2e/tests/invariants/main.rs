@@ -4,10 +4,12 @@
 #![cfg(test)]
 
 mod access_paths;
+mod doctor;
 mod documents;
 mod explain_command;
 mod metrics_table;
 mod partitions;
+mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};
 

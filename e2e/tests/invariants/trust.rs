@@ -143,7 +143,11 @@ fn accounts() -> Vec<Planted> {
             r#""todolist", "name": "worker""#,
             r#""todolist", "name": "labourer""#,
             &[
-                (Code::DanglingSubject, ACCESS, r#"{ "namespace": "todolist", "name": "labourer""#),
+                (
+                    Code::DanglingSubject,
+                    ACCESS,
+                    r#"{ "namespace": "todolist", "name": "labourer""#,
+                ),
                 (Code::DanglingSubject, ACCOUNTS, WORKER_ID),
             ],
         ),
@@ -151,7 +155,11 @@ fn accounts() -> Vec<Planted> {
             ACCESS,
             r#""todolist", "name": "worker""#,
             r#""production", "name": "worker""#,
-            &[(Code::WrongNamespace, "k8s/base/kustomization.yaml", "todolist")],
+            &[(
+                Code::WrongNamespace,
+                "k8s/base/kustomization.yaml",
+                "todolist",
+            )],
         ),
         plant(
             ACCOUNTS,
@@ -186,7 +194,12 @@ fn pods() -> Vec<Planted> {
         format!("{LABEL}      annotations:\n        azure.workload.identity/{annotation}\n")
     };
     vec![
-        plant(WORKER, LABEL, "", &[(Code::MissingLabel, WORKER, "labels:")]),
+        plant(
+            WORKER,
+            LABEL,
+            "",
+            &[(Code::MissingLabel, WORKER, "labels:")],
+        ),
         plant(
             WORKER,
             "use: \"true\"",
@@ -205,7 +218,9 @@ fn pods() -> Vec<Planted> {
         plant(
             WORKER,
             "          env:\n",
-            format!("          env:\n            - name: AZURE_CLIENT_ID\n              value: {BACKEND_ID}\n"),
+            format!(
+                "          env:\n            - name: AZURE_CLIENT_ID\n              value: {BACKEND_ID}\n"
+            ),
             &[(Code::OverriddenClientId, WORKER, BACKEND_ID)],
         ),
         plant(
@@ -237,7 +252,11 @@ fn pods() -> Vec<Planted> {
 
 fn audiences_and_issuers() -> Vec<Planted> {
     let (account, misspelt) = credentials(
-        &[credential(&format!("{OTHER_CLUSTER}/"), BACKEND, "api://AzureADTokenExchang")],
+        &[credential(
+            &format!("{OTHER_CLUSTER}/"),
+            BACKEND,
+            "api://AzureADTokenExchang",
+        )],
         "",
     );
     let (_, without_slash) = credentials(&[credential(OTHER_CLUSTER, BACKEND, EXCHANGE)], "");
@@ -261,7 +280,11 @@ fn audiences_and_issuers() -> Vec<Planted> {
             "k8s/base/backend.yaml",
             "value: todolist-backend",
             "value: todolist-Backend",
-            &[(Code::AudienceTypo, "k8s/base/backend.yaml", "todolist-Backend")],
+            &[(
+                Code::AudienceTypo,
+                "k8s/base/backend.yaml",
+                "todolist-Backend",
+            )],
         ),
         plant(
             ACCESS,
@@ -279,7 +302,11 @@ fn audiences_and_issuers() -> Vec<Planted> {
             "k8s/base/estate.yaml",
             "8318da29-a62d-5772-9562-ba038981b162/",
             "8318da29-a62d-5772-9562-ba038981b162",
-            &[(Code::IssuerSlash, "k8s/base/estate.yaml", "https://eastus.oic.")],
+            &[(
+                Code::IssuerSlash,
+                "k8s/base/estate.yaml",
+                "https://eastus.oic.",
+            )],
         ),
         plant(
             ACCESS,
@@ -291,7 +318,11 @@ fn audiences_and_issuers() -> Vec<Planted> {
 }
 
 fn identities() -> Vec<Planted> {
-    let github = [credential(ACTIONS, "repo:o/r:ref:refs/heads/main", EXCHANGE)];
+    let github = [credential(
+        ACTIONS,
+        "repo:o/r:ref:refs/heads/main",
+        EXCHANGE,
+    )];
     let (account, shared) = credentials(&github, "");
     let clusters: Vec<_> = (0..20)
         .map(|n| credential(&format!("{OTHER_CLUSTER}{n}/"), BACKEND, EXCHANGE))
@@ -323,7 +354,11 @@ fn grants() -> Vec<Planted> {
             ACCESS,
             ACTIVITY,
             format!("{ACTIVITY}{}", ACTIVITY.replace("worker", "backend")),
-            &[(Code::UnusedGrant, ACCESS, "\"cosmos/databases/todolist/containers/activity\"")],
+            &[(
+                Code::UnusedGrant,
+                ACCESS,
+                "\"cosmos/databases/todolist/containers/activity\"",
+            )],
         ),
         plant(
             ACCESS,
@@ -376,15 +411,26 @@ fn each_planted_mistake_is_found_at_its_place_and_nothing_else_is() {
 
         let report = tree.check();
 
-        let what = format!("{}: `{}` in place of `{}`", mistake.file, mistake.to, mistake.from);
+        let what = format!(
+            "{}: `{}` in place of `{}`",
+            mistake.file, mistake.to, mistake.from
+        );
         let found: BTreeSet<_> = report.findings.iter().map(|f| tree.told(f)).collect();
         let expected = mistake.found.len();
-        assert_eq!(report.findings.len(), expected, "{what}\n{:#?}", report.findings);
+        assert_eq!(
+            report.findings.len(),
+            expected,
+            "{what}\n{:#?}",
+            report.findings
+        );
         for (code, file, begins) in mistake.found {
             let hit = found
                 .iter()
                 .any(|(c, f, at)| *c == code.name() && f == file && at.starts_with(begins));
-            assert!(hit, "{what}: no {code:?} at `{begins}` of {file}: {found:#?}");
+            assert!(
+                hit,
+                "{what}: no {code:?} at `{begins}` of {file}: {found:#?}"
+            );
         }
     }
 }
@@ -408,8 +454,15 @@ fn every_code_is_planted_and_documented() {
 #[test]
 fn an_identity_that_is_shared_for_a_reason_is_no_finding() {
     let tree = Tree::copy();
-    let github = [credential(ACTIONS, "repo:o/r:ref:refs/heads/main", EXCHANGE)];
-    let (from, to) = credentials(&github, r#", "sharedBecause": "the pipeline seeds the queue""#);
+    let github = [credential(
+        ACTIONS,
+        "repo:o/r:ref:refs/heads/main",
+        EXCHANGE,
+    )];
+    let (from, to) = credentials(
+        &github,
+        r#", "sharedBecause": "the pipeline seeds the queue""#,
+    );
     tree.replace(ACCESS, &from, &to);
 
     let findings = tree.check().findings;
@@ -473,7 +526,12 @@ spec:
     };
     assert_eq!(finding.code, Code::MissingLabel);
     assert_eq!(finding.place.to_string(), "<stdin>:20:11");
-    assert_eq!(report.unknown.len(), 1, "the use of grants: {:?}", report.unknown);
+    assert_eq!(
+        report.unknown.len(),
+        1,
+        "the use of grants: {:?}",
+        report.unknown
+    );
 
     let report = trust::check(&input(&[])).expect("it can be checked");
     let codes: Vec<_> = report.findings.iter().map(|f| f.code).collect();
@@ -486,13 +544,29 @@ fn what_cannot_be_read_is_no_finding_but_an_error_that_names_it() {
     let mut input = tree.input();
     input.access = "nowhere/access.json".into();
     let error = trust::check(&input).expect_err("there is no such file");
-    assert!(format!("{error:#}").contains("nowhere/access.json"), "{error:#}");
+    assert!(
+        format!("{error:#}").contains("nowhere/access.json"),
+        "{error:#}"
+    );
+
+    let reason = "files are looked at and removed by the worker, and the API leaves them alone";
+    let unexplained = Tree::copy();
+    unexplained.replace("e2e/uses.json", reason, " ");
+    let error = trust::check(&unexplained.input()).expect_err("it has no reason");
+    assert!(format!("{error:#}").contains("needs a reason"), "{error:#}");
 
     tree.replace(WORKER, "kind: Deployment", "kind: [Deployment");
     let error = trust::check(&tree.input()).expect_err("it is no YAML");
     assert!(format!("{error:#}").contains("worker.yaml"), "{error:#}");
 
-    tree.replace("k8s/base/kustomization.yaml", "resources:", "patches: []\nresources:");
+    tree.replace(
+        "k8s/base/kustomization.yaml",
+        "resources:",
+        "patches: []\nresources:",
+    );
     let error = trust::check(&tree.input()).expect_err("patches are not known");
-    assert!(format!("{error:#}").contains("kubectl kustomize"), "{error:#}");
+    assert!(
+        format!("{error:#}").contains("kubectl kustomize"),
+        "{error:#}"
+    );
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use crate::plan::Rollover;
 
-/// An access token of a managed identity is good for a day, and replaced five
-/// minutes earlier.
+/// An access token of a managed identity is good for a day. It is replaced five
+/// minutes earlier at the first use, which comes within the hour.
 const TOKEN_LIFE: Duration = Duration::from_hours(24);
+const USED_WITHIN: Duration = Duration::from_hours(1);
 
 /// All of a run.
 #[derive(Debug, Default)]
@@ -40,7 +41,7 @@ impl Report {
     /// What must not have happened, or must have and did not.
     pub(crate) fn problems(&self) -> Vec<String> {
         let ran = self.rows.last().map(|row| row.until).unwrap_or_default();
-        let least = 1 + ran.as_secs() / TOKEN_LIFE.as_secs();
+        let least = 1 + ran.saturating_sub(USED_WITHIN).as_secs() / TOKEN_LIFE.as_secs();
         let stale = self
             .exchanges
             .iter()
@@ -72,14 +73,11 @@ impl fmt::Display for Report {
             "hour", "requests", "failures", "streams", "exchanges", "rotations"
         )?;
         for row in &self.rows {
+            let minutes = row.until.as_secs() / 60;
+            let until = format!("{}:{:02}", minutes / 60, minutes % 60);
             writeln!(
                 f,
-                "{:>6} {:>9} {:>9} {:>9} {:>10} {:>9}  {:?}",
-                format!(
-                    "{}:{:02}",
-                    row.until.as_secs() / 3600,
-                    row.until.as_secs() / 60 % 60
-                ),
+                "{until:>6} {:>9} {:>9} {:>9} {:>10} {:>9}  {:?}",
                 row.requests,
                 row.failures,
                 row.reconnects,

@@ -28,6 +28,14 @@ const MOST_FAILURES: usize = 20;
 
 const HOUR: Duration = Duration::from_hours(1);
 
+/// How long time stands still at the least after a jump, so that what it set off
+/// has its time-outs to itself.
+const STILL: Duration = Duration::from_millis(100);
+
+/// What nobody is refused for: Cosmos DB's client asks without a token whether the
+/// endpoint is there.
+const ANONYMOUS: &str = "TokenMissing";
+
 /// The workload in its own time, and the people who use it.
 struct World {
     clock: FakedClock,
@@ -129,6 +137,7 @@ impl World {
             client.get(url).send().await?.error_for_status()?;
         }
         self.stack.control().cluster_keys().await?;
+        tokio::time::sleep(STILL).await;
         Ok(())
     }
 
@@ -136,6 +145,9 @@ impl World {
     async fn account(&mut self) -> Result<()> {
         for record in self.stack.control().audit(self.audited).await? {
             self.audited = record.sequence;
+            if record.code.as_deref() == Some(ANONYMOUS) {
+                continue;
+            }
             if record.decision == Decision::Denied {
                 self.fail(told(&record));
             } else if record.by == "entra" {

@@ -9,6 +9,7 @@ mod backend_calls;
 mod chaos;
 mod conventions;
 mod crashes;
+mod doctor;
 mod edited;
 mod faults;
 mod grants;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use e2e::stack::{Options, Stack};
 use local_cloud::audit::{Decision, Record};
+use serde_json::Value;
 
 use crate::person::Person;
 use crate::stage::{start, story};
@@ -56,8 +57,30 @@ async fn a_todo_with_a_file_goes_all_the_way_and_the_audit_accounts_for_it() {
 
     let audit = stack.control().audit(0).await.expect("the audit");
     accounts_for(&audit, &story(&stack).await);
+    is_written_down(&audit);
     no_token_is_logged(&stack);
     stack.stop(|_| {}).await.expect("everything ends");
+}
+
+/// Every action at a resource is one that `e2e/uses.json` says of its identity, at
+/// a scope where it says so.
+fn is_written_down(audit: &[Record]) {
+    let text = std::fs::read_to_string(e2e::trust::default_uses()).expect("the uses");
+    let uses: Value = serde_json::from_str(&text).expect("JSON");
+    let uses = uses["uses"].as_array().expect("uses");
+    let actions = audit.iter().filter(|record| record.by != "entra");
+    for record in actions {
+        let identity = record.identity.as_deref().expect("nothing is anonymous");
+        let written = uses.iter().any(|used| {
+            let scope = used["scope"].as_str().expect("a scope");
+            // An account's own metadata is read for the sake of what is in it.
+            let here = record.scope.starts_with(scope)
+                || (record.action.ends_with("/readMetadata") && scope.starts_with(&*record.scope));
+            let mut actions = used["actions"].as_array().expect("actions").iter();
+            used["identity"] == *identity && here && actions.any(|own| *own == *record.action)
+        });
+        assert!(written, "e2e/uses.json does not say it: {record:#?}");
+    }
 }
 
 /// Every token begins with `eyJ`, the encoded `{"` of its header.

@@ -2,6 +2,7 @@
 //! five steps, metrics, and logs that belong together.
 
 mod collector;
+mod refused;
 mod trace;
 
 use std::collections::BTreeMap;
@@ -15,12 +16,10 @@ use serde_json::Value;
 use crate::person::{Page, Person};
 use crate::stage::{start, story};
 use collector::{Collector, Told};
-use trace::Trace;
+use refused::{an_exchange_is_refused, tells_the_refused_exchange};
+use trace::{a_file_goes_all_the_way, goes_through_all_pods};
 
 const PODS: [&str; 3] = ["frontend", "backend", "worker"];
-
-/// No federated credential of the identity has this subject.
-const NO_TRUST: &str = "AADSTS700213";
 
 const STEPS: [&str; 5] = [
     "1 service-account token read",
@@ -150,122 +149,6 @@ fn page_request<'s>(spans: &'s [Told], route: &str) -> &'s Told {
     assert_eq!(page.parent, "", "the browser has no trace of its own");
     assert_eq!(page.says("http.response.status_code"), "303");
     page
-}
-
-/// From the worker's message back to the page, each the child of the one before.
-fn goes_through_all_pods(spans: &[Told], page: &Told, audit: &str) {
-    let trace = Trace::of(spans, page);
-    let handled = trace.handled("todo-events");
-    let [handled] = handled[..] else {
-        panic!("the worker is not in it once:\n{}\n{audit}", trace.tree());
-    };
-    let back = trace.back_from(handled);
-    assert_eq!(
-        back,
-        [
-            ("worker", "process todo-events", SpanKind::Consumer),
-            (
-                "backend",
-                "service_bus send todo-events",
-                SpanKind::Producer
-            ),
-            ("backend", "relay todo-events", SpanKind::Internal),
-            (
-                "backend",
-                "POST /api/v1/lists/{list}/todos",
-                SpanKind::Server
-            ),
-            ("frontend", "backend add a todo", SpanKind::Client),
-            ("frontend", "POST /lists/{list}/todos", SpanKind::Server),
-        ],
-        "{}",
-        trace.tree()
-    );
-}
-
-/// A file goes to the worker by the frontend's own message; what the worker has to
-/// say of it comes back to the worker through the backend's relay.
-fn a_file_goes_all_the_way(spans: &[Told], audit: &str) {
-    let page = page_request(spans, "/lists/{list}/todos/{todo}/attachments");
-    let trace = Trace::of(spans, page);
-    let to_the_worker = [
-        ("worker", "process attachment-jobs", SpanKind::Consumer),
-        (
-            "frontend",
-            "service_bus send attachment-jobs",
-            SpanKind::Producer,
-        ),
-        (
-            "frontend",
-            "POST /lists/{list}/todos/{todo}/attachments",
-            SpanKind::Server,
-        ),
-    ];
-    let jobs = trace.handled("attachment-jobs");
-    let [job] = jobs[..] else {
-        panic!("the file is not looked at once:\n{}\n{audit}", trace.tree());
-    };
-    assert_eq!(trace.back_from(job), to_the_worker, "{}", trace.tree());
-
-    let of_the_worker = [
-        ("worker", "process todo-events", SpanKind::Consumer),
-        (
-            "backend",
-            "service_bus send todo-events",
-            SpanKind::Producer,
-        ),
-        ("backend", "relay todo-events", SpanKind::Internal),
-    ];
-    let expected = [&of_the_worker[..], &to_the_worker[..]].concat();
-    let events = trace.handled("todo-events");
-    let back: Vec<_> = events.iter().map(|event| trace.back_from(event)).collect();
-    assert!(back.contains(&expected), "{}\n{audit}", trace.tree());
-}
-
-/// A worker that says to be the frontend: Entra ID trusts another subject there.
-async fn an_exchange_is_refused(stack: &Stack, impostor: &str) {
-    stack.end_pod("worker").await.expect("it ended");
-    let wrong = [("AZURE_CLIENT_ID", impostor)];
-    stack
-        .start_again("worker", &wrong)
-        .await
-        .expect("it starts");
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        let logs = Logs::of(stack);
-        let mut lines = logs.0["worker"].iter();
-        let refused = |line: &Value| {
-            line["why"]
-                .as_str()
-                .is_some_and(|why| why.contains(NO_TRUST))
-        };
-        if lines.any(refused) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "the worker is not refused");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// The exchange that Entra ID refused fails at the third step, with Entra's code,
-/// and goes no further.
-fn tells_the_refused_exchange(spans: &[Told], impostor: &str) {
-    let steps = |step: &str| {
-        let spans = spans.iter().filter(move |span| span.name == step);
-        spans.collect::<Vec<_>>()
-    };
-    let refused = steps("3 trust checked");
-    assert!(!refused.is_empty(), "{spans:#?}");
-    for span in refused {
-        assert!(span.failed, "{span:?}");
-        assert_eq!(span.why, NO_TRUST, "{span:?}");
-        let subject = "system:serviceaccount:todolist:worker";
-        assert_eq!(span.says("identity.subject"), subject);
-        assert_eq!(span.says("identity.client_id"), impostor);
-    }
-    for later in &STEPS[3..] {
-        assert!(steps(later).is_empty(), "{later}: {:#?}", steps(later));
-    }
 }
 
 /// Every pod has taken every step, as the service account and the identity that

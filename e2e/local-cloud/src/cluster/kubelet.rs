@@ -199,6 +199,17 @@ impl Kubelet {
         self.shared.signs.store(signs, Ordering::Relaxed);
     }
 
+    /// Gives every pod new tokens at once, as its restart would.
+    pub(crate) fn renew_all(&self) {
+        let mut pods = self.shared.lock();
+        let volumes = pods.values_mut().flatten();
+        for token in volumes.flat_map(|volume| &mut volume.tokens) {
+            token.current = None;
+        }
+        drop(pods);
+        self.shared.changed.notify_one();
+    }
+
     /// Forgets a pod and removes its volumes; whether there was one.
     pub(crate) fn remove(&self, namespace: &str, name: &str) -> io::Result<bool> {
         let known = self

@@ -107,6 +107,7 @@ impl Explainer {
 
     /// Explains a text: every refusal and token in it, none twice.
     pub fn read(&self, text: &str, now: OffsetDateTime) -> Vec<Finding> {
+        let text = &without_colours(text);
         let reading = Reading {
             explainer: self,
             now,
@@ -142,4 +143,14 @@ impl Explainer {
 
 fn is_json(line: &str) -> bool {
     serde_json::from_str::<serde::de::IgnoredAny>(line).is_ok()
+}
+
+/// A text without the sequences by which a terminal is told colours.
+fn without_colours(text: &str) -> String {
+    let mut pieces = text.split("\u{1b}[");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |plain, piece| {
+        let rest = piece.find('m').map_or(piece, |end| &piece[end + 1..]);
+        plain + rest
+    })
 }

@@ -104,6 +104,9 @@ impl Reading<'_> {
     }
 
     pub(super) fn text(&self, text: &str, beside: Option<Beside>) -> Vec<Finding> {
+        if let Some(explanation) = self.logged(text) {
+            return vec![Finding::Refusal(explanation)];
+        }
         let token = Claims::find(text);
         let beside = beside.unwrap_or_default();
         let codes = beside
@@ -122,6 +125,21 @@ impl Reading<'_> {
         }
         let explain = |code: &String| Finding::Refusal(self.explain(code, &clues, &beside, text));
         codes.iter().map(explain).collect()
+    }
+
+    /// A line of the cloud's own log about a role that is missing.
+    fn logged(&self, text: &str) -> Option<Explanation> {
+        let field = |name: &str| {
+            let (_, rest) = text.split_once(&format!(" {name}=\""))?;
+            rest.split_once('"').map(|(value, _)| value)
+        };
+        if field("code")? != "NoRoleAssignment" {
+            return None;
+        }
+        let (_, rest) = field("explanation")?.split_once(" grants ")?;
+        let (action, _) = rest.split_once(" at ")?;
+        let scope = Scope::new(field("scope")?.split('/'));
+        Some(self.role(field("by")?, field("identity")?, action, &scope))
     }
 
     fn explain(&self, code: &str, clues: &Clues, beside: &Beside, text: &str) -> Explanation {

@@ -62,7 +62,8 @@ fn access_token(identity: &str, audience: &str) -> String {
 
 fn text_of(findings: &[Finding]) -> String {
     let lines = findings.iter().flat_map(Finding::lines);
-    lines.map(|line| format!("{line}\n")).collect()
+    let lines: Vec<String> = lines.map(|line| line.to_string()).collect();
+    lines.join("\n")
 }
 
 #[track_caller]
@@ -276,6 +277,24 @@ fn lines_of_a_log_are_each_explained_and_none_twice() {
 }
 
 #[test]
+fn a_line_of_the_clouds_log_is_read_through_its_colours() {
+    let line = "2026-11-28T12:00:00Z \u{1b}[32m INFO\u{1b}[0m local_cloud::audit: audit \u{1b}[3mby\u{1b}[0m\u{1b}[2m=\u{1b}[0m\"key vault\" \
+                \u{1b}[3moperation\u{1b}[0m=\"GetSecret\" identity=\"worker\" scope=\"vault/secrets/session-key\" decision=Denied \
+                code=\"NoRoleAssignment\" why=\"no role\" explanation=\"No role of `worker` grants \
+                Microsoft.KeyVault/vaults/secrets/getSecret/action at vault/secrets/session-key or above.\"";
+
+    let explanation = refusal(line);
+
+    assert_eq!(explanation.code, "ForbiddenByRbac");
+    assert!(
+        explanation.fixes[0]
+            .what
+            .contains("\"identity\": \"worker\""),
+        "{explanation}"
+    );
+}
+
+#[test]
 fn an_explanation_in_a_record_is_shown_as_it_was_made() {
     let made = refusal("AADSTS700222");
     let record = json!({ "sequence": 1, "explanation": made });
@@ -404,11 +423,8 @@ fn no_signature_leaves_in_whatever_form_it_came() {
     let access = access_token("frontend", "https://vault.azure.net");
     let nested =
         token(&json!({ "iss": "x", "sub": "y", "aud": "z", "act": good, "list": [access] }));
-    let broken: String = good
-        .as_bytes()
-        .chunks(64)
-        .map(|line| format!("{}\n", String::from_utf8_lossy(line)))
-        .collect();
+    let pieces = good.as_bytes().chunks(64).map(String::from_utf8_lossy);
+    let broken = pieces.collect::<Vec<_>>().join("\n");
     let log =
         json!({ "level": "WARN", "error": format!("AADSTS700213: subject 'x', sent {good}") });
     let record = json!({
@@ -508,7 +524,7 @@ fn a_fix_in_a_manifest_gets_its_place_from_who_knows_it() {
 #[test]
 fn what_comes_from_outside_is_cut_and_made_visible() {
     let subject = format!(
-        "system:serviceaccount:todolist:\u{1b}[31m{}",
+        "system:serviceaccount:todolist:\u{7}\u{202e}{}",
         "x".repeat(900)
     );
     let explanation = refusal(&format!(
@@ -517,7 +533,7 @@ fn what_comes_from_outside_is_cut_and_made_visible() {
 
     let text = explanation.to_string();
 
-    assert!(!text.contains('\u{1b}'), "{text}");
+    assert!(!text.contains(['\u{7}', '\u{202e}']), "{text}");
     assert!(
         text.lines().all(|line| line.chars().count() < 800),
         "{text}"

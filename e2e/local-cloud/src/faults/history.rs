@@ -22,6 +22,11 @@ impl<T: Clone> History<T> {
         }
     }
 
+    /// As it is now.
+    pub(crate) fn now(&self) -> &T {
+        &self.now
+    }
+
     /// As it was at a time.
     pub(crate) fn as_of(&self, at: OffsetDateTime) -> &T {
         let was = self.before.iter().find(|(until, _)| at < *until);

@@ -212,6 +212,12 @@ impl Engine {
         true
     }
 
+    /// The id of the current version of a secret, if it is enabled.
+    pub(super) fn current(&self, name: &str) -> Option<String> {
+        let current = self.secrets.get(name)?.versions.last()?;
+        current.details.enabled.then(|| current.id.clone())
+    }
+
     /// Whether there is a secret of this canonical name.
     pub(super) fn has(&self, name: &str) -> bool {
         self.secrets.contains_key(name)

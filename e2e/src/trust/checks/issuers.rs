@@ -45,3 +45,25 @@ fn is_of_aks(text: &str) -> bool {
     let path = path.trim_end_matches('/');
     host.split('.').nth(1) == Some("oic") && path.split('/').count() == 2
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_issuers_of_aks_have_to_end_with_a_slash() {
+        for (text, expected) in [
+            ("https://eastus.oic.prod-aks.azure.com/t/c", true),
+            ("https://eastus.oic.prod-aks.azure.com/t/c/", true),
+            ("https://oidc.eks.eu-west-1.amazonaws.com/id/X", false),
+            ("https://token.actions.githubusercontent.com", false),
+            (
+                "https://eastus.oic.prod-aks.azure.com/t/c/openid/v1/jwks",
+                false,
+            ),
+            ("eastus.oic.prod-aks.azure.com/t/c", false),
+        ] {
+            assert_eq!(is_of_aks(text), expected, "{text}");
+        }
+    }
+}

@@ -1,24 +1,25 @@
-//! One trace of those that arrived.
+//! One trace of those that arrived, from its end back to the page.
 
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use super::collector::Told;
+use super::page_request;
 
 /// The spans of a trace.
-pub(super) struct Trace<'s>(Vec<&'s Told>);
+struct Trace<'s>(Vec<&'s Told>);
 
 /// What a span is, as far as its place in a trace goes.
-pub(super) type Place<'s> = (&'s str, &'s str, SpanKind);
+type Place<'s> = (&'s str, &'s str, SpanKind);
 
 impl<'s> Trace<'s> {
     /// The one that this span is in.
-    pub(super) fn of(spans: &'s [Told], span: &Told) -> Self {
+    fn of(spans: &'s [Told], span: &Told) -> Self {
         let all = spans.iter().filter(|other| other.trace == span.trace);
         Self(all.collect())
     }
 
     /// Where a pod handled messages of a queue.
-    pub(super) fn handled(&self, queue: &str) -> Vec<&'s Told> {
+    fn handled(&self, queue: &str) -> Vec<&'s Told> {
         let name = format!("process {queue}");
         let spans = self.0.iter().copied();
         let handled = spans.filter(|span| span.kind == SpanKind::Consumer && span.name == name);
@@ -26,7 +27,7 @@ impl<'s> Trace<'s> {
     }
 
     /// From a span back to the beginning, each the child of the next.
-    pub(super) fn back_from(&self, span: &'s Told) -> Vec<Place<'s>> {
+    fn back_from(&self, span: &'s Told) -> Vec<Place<'s>> {
         let parent = |span: &&Told| {
             let mut spans = self.0.iter().copied();
             spans.find(|other| other.id == span.parent)
@@ -37,7 +38,7 @@ impl<'s> Trace<'s> {
     }
 
     /// All of it, for a failure's story.
-    pub(super) fn tree(&self) -> String {
+    fn tree(&self) -> String {
         let lines = self.0.iter().map(|span| {
             let Told {
                 service,
@@ -51,4 +52,74 @@ impl<'s> Trace<'s> {
         });
         lines.collect::<Vec<_>>().join("\n")
     }
+}
+
+/// From the worker's message back to the page, each the child of the one before.
+pub(super) fn goes_through_all_pods(spans: &[Told], page: &Told, audit: &str) {
+    let trace = Trace::of(spans, page);
+    let handled = trace.handled("todo-events");
+    let [handled] = handled[..] else {
+        panic!("the worker is not in it once:\n{}\n{audit}", trace.tree());
+    };
+    let back = trace.back_from(handled);
+    assert_eq!(
+        back,
+        [
+            ("worker", "process todo-events", SpanKind::Consumer),
+            (
+                "backend",
+                "service_bus send todo-events",
+                SpanKind::Producer
+            ),
+            ("backend", "relay todo-events", SpanKind::Internal),
+            (
+                "backend",
+                "POST /api/v1/lists/{list}/todos",
+                SpanKind::Server
+            ),
+            ("frontend", "backend add a todo", SpanKind::Client),
+            ("frontend", "POST /lists/{list}/todos", SpanKind::Server),
+        ],
+        "{}",
+        trace.tree()
+    );
+}
+
+/// A file goes to the worker by the frontend's own message; what the worker has to
+/// say of it comes back to the worker through the backend's relay.
+pub(super) fn a_file_goes_all_the_way(spans: &[Told], audit: &str) {
+    let page = page_request(spans, "/lists/{list}/todos/{todo}/attachments");
+    let trace = Trace::of(spans, page);
+    let to_the_worker = [
+        ("worker", "process attachment-jobs", SpanKind::Consumer),
+        (
+            "frontend",
+            "service_bus send attachment-jobs",
+            SpanKind::Producer,
+        ),
+        (
+            "frontend",
+            "POST /lists/{list}/todos/{todo}/attachments",
+            SpanKind::Server,
+        ),
+    ];
+    let jobs = trace.handled("attachment-jobs");
+    let [job] = jobs[..] else {
+        panic!("the file is not looked at once:\n{}\n{audit}", trace.tree());
+    };
+    assert_eq!(trace.back_from(job), to_the_worker, "{}", trace.tree());
+
+    let of_the_worker = [
+        ("worker", "process todo-events", SpanKind::Consumer),
+        (
+            "backend",
+            "service_bus send todo-events",
+            SpanKind::Producer,
+        ),
+        ("backend", "relay todo-events", SpanKind::Internal),
+    ];
+    let expected = [&of_the_worker[..], &to_the_worker[..]].concat();
+    let events = trace.handled("todo-events");
+    let back: Vec<_> = events.iter().map(|event| trace.back_from(event)).collect();
+    assert!(back.contains(&expected), "{}\n{audit}", trace.tree());
 }

@@ -49,10 +49,17 @@ impl Story<'_> {
         let Some(first) = self.explanation.differences.first() else {
             return;
         };
-        let summary = format!(
-            "No federated credential of identity `{}` trusts this token: its {} is not the one in `{}`, the credential that comes nearest.",
-            trust.identity, first.field, trust.name
-        );
+        let Trust { identity, name, .. } = &trust;
+        let field = &first.field;
+        let summary = if self.attempt.identity.is_some() {
+            format!(
+                "No federated credential of identity `{identity}` trusts this token: its {field} is not the one in `{name}`, the credential that comes nearest."
+            )
+        } else {
+            format!(
+                "No federated credential trusts this token: its {field} is not the one in `{name}` of identity `{identity}`, the credential that comes nearest."
+            )
+        };
         let differs: Vec<_> = self
             .explanation
             .differences

@@ -145,6 +145,6 @@ fn there_is_one_microsoft_graph() {
     let error = Model::parse(text, &Roles::built_in()).expect_err("there are two");
     assert_eq!(
         error.to_string(),
-        "line 1, column 49: there is one Microsoft Graph, and it is `graph`"
+        "line 1, column 56: there is one Microsoft Graph, and it is `graph`"
     );
 }
