@@ -210,7 +210,8 @@ fn missing_of(tree: &Tree, matrix: &[Cell], of_section: &[&str], row: &str) -> V
     };
     let mut missing = Vec::new();
     let mut before = None;
-    for file in quoted(files) {
+    // Beside a file may stand which function of it.
+    for file in quoted(files).filter(|quoted| quoted.contains(['.', '/'])) {
         match guarded_file(of_section, before.as_deref(), file) {
             Some(path) => before = Some(path),
             None => missing.push(format!("no file {file}")),
