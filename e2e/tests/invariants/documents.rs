@@ -50,7 +50,10 @@ impl Tree {
             Some(path) => (path, true),
             None => (path, false),
         };
-        e2e::repository().join(path).exists()
+        let root = e2e::repository();
+        let mut homes = CRATES.iter().map(|(_, directory)| root.join(directory));
+        root.join(path).exists()
+            || homes.any(|home| home.join(path).exists())
             || self.sources.iter().any(|source| {
                 let mut own = Path::new(&source.path);
                 if !is_directory {
@@ -184,17 +187,19 @@ fn guarded_file(crates: &[&str], before: Option<&Path>, file: &str) -> Option<Pa
         .find(|path| path.exists())
 }
 
-/// Whether the matrix has a test of this name: one of its own, or of a cell,
-/// whatever its outcome.
-fn is_of_the_matrix(tree: &Tree, cells: &[Cell], test: &str) -> bool {
+/// Whether there is a test of this name among those that a table makes: of a cell
+/// of the matrix, whatever its outcome, or of a case that is named in the sources,
+/// perhaps behind the place at which it is tried.
+fn is_of_a_table(tree: &Tree, cells: &[Cell], test: &str) -> bool {
     let of_cell =
         |cell: &Cell| test.starts_with(&format!("{}: {} is ", cell.identity, cell.action));
-    let matrix = tree
+    let case = test.split_once(": ").map_or(test, |(_, case)| case);
+    let case = format!("\"{case}\"");
+    let mut tests = tree
         .sources
         .iter()
-        .find(|source| source.path == "e2e/tests/matrix.rs");
-    cells.iter().any(of_cell)
-        || matrix.is_some_and(|matrix| matrix.text.contains(&format!("\"{test}\"")))
+        .filter(|source| source.path.starts_with("e2e/tests/"));
+    cells.iter().any(of_cell) || tests.any(|source| source.text.contains(&case))
 }
 
 /// What a row of `docs/guards.md` names that is not there.
@@ -205,7 +210,8 @@ fn missing_of(tree: &Tree, matrix: &[Cell], of_section: &[&str], row: &str) -> V
     };
     let mut missing = Vec::new();
     let mut before = None;
-    for file in quoted(files) {
+    // Beside a file may stand which function of it.
+    for file in quoted(files).filter(|quoted| quoted.contains(['.', '/'])) {
         match guarded_file(of_section, before.as_deref(), file) {
             Some(path) => before = Some(path),
             None => missing.push(format!("no file {file}")),
@@ -219,7 +225,7 @@ fn missing_of(tree: &Tree, matrix: &[Cell], of_section: &[&str], row: &str) -> V
     };
     for test in quoted(tests).filter(|quoted| !quoted.starts_with("cargo ")) {
         let is_there = if test.contains(' ') {
-            is_of_the_matrix(tree, matrix, test)
+            is_of_a_table(tree, matrix, test)
         } else {
             tree.has_test(crates, test)
         };
