@@ -98,7 +98,7 @@ impl Person {
     }
 
     async fn work(&mut self) -> Result<()> {
-        let has_file = self.visits % A_FILE_EVERY == 0;
+        let has_file = self.visits.is_multiple_of(A_FILE_EVERY);
         let list = self.list.as_mut().context("a list was made")?;
         // Added and edited; attached and ready.
         list.entries += if has_file { 4 } else { 2 };
@@ -136,12 +136,12 @@ impl Person {
     }
 
     /// Reloads the list until its activity tells of what was done last.
-    async fn reads_activity(&self, list: &str, entries: usize, last: &str) -> Result<()> {
+    async fn reads_activity(&self, list: &str, entries: usize, newest: &str) -> Result<()> {
         // A page shows the newest twenty.
         let enough = entries.min(20);
         let told = |page: &Page| {
             let activity = page.activity();
-            activity.len() >= enough && activity.iter().any(|entry| entry.contains(last))
+            activity.len() >= enough && activity.iter().any(|entry| entry.contains(newest))
         };
         self.until(list, "the activity does not tell all of it", told)
             .await?;

@@ -123,7 +123,7 @@ impl World {
         for visited in futures::future::join_all(visits).await {
             match visited {
                 Ok(reconnects) => self.row.reconnects += reconnects,
-                Err(failure) => self.fail(format!("{failure:#}")),
+                Err(failure) => self.fail(&format!("{failure:#}")),
             }
         }
     }
@@ -149,7 +149,7 @@ impl World {
                 continue;
             }
             if record.decision == Decision::Denied {
-                self.fail(told(&record));
+                self.fail(&told(&record));
             } else if record.by == "entra" {
                 let identity = record.identity.clone().unwrap_or_default();
                 let exchange = format!("{identity} {}", record.action);
@@ -160,7 +160,7 @@ impl World {
         Ok(())
     }
 
-    fn fail(&mut self, failure: String) {
+    fn fail(&mut self, failure: &str) {
         let minutes = self.clock.ahead().as_secs() / 60;
         self.row.failures += 1;
         let at = format!("{}:{:02}", minutes / 60, minutes % 60);
