@@ -123,21 +123,16 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 
 fn input(file: Option<&Path>) -> Result<String> {
     let mut bytes = Vec::new();
-    match file.filter(|file| *file != Path::new("-")) {
-        Some(file) => {
-            let opened = std::fs::File::open(file)
-                .with_context(|| format!("{} cannot be read", file.display()))?;
-            opened.take(MOST).read_to_end(&mut bytes)?;
+    if let Some(file) = file.filter(|file| *file != Path::new("-")) {
+        let opened = std::fs::File::open(file)
+            .with_context(|| format!("{} cannot be read", file.display()))?;
+        opened.take(MOST).read_to_end(&mut bytes)?;
+    } else {
+        let stdin = std::io::stdin();
+        if stdin.is_terminal() {
+            anstream::eprintln!("Paste an error, a line of a log or a token, then press Ctrl-D.");
         }
-        None => {
-            let stdin = std::io::stdin();
-            if stdin.is_terminal() {
-                anstream::eprintln!(
-                    "Paste an error, a line of a log or a token, then press Ctrl-D."
-                );
-            }
-            stdin.lock().take(MOST).read_to_end(&mut bytes)?;
-        }
+        stdin.lock().take(MOST).read_to_end(&mut bytes)?;
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -132,7 +132,6 @@ impl Person<'_> {
             .browser_context_id(self.context.clone())
             .new_window(true);
         let params = params.build().map_err(anyhow::Error::msg)?;
-        let running = self.visit.running;
         let page = self.browser().new_page(params).await;
         let page = page.context("Chromium opens no window")?;
         let mut windows = self.visit.windows.lock().await;

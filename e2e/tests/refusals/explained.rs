@@ -89,7 +89,7 @@ fn exchanges() -> Vec<(&'static str, Mistake, Explained)> {
         (
             "another service account",
             Mistake::Claims(|claims| {
-                claims["sub"] = "system:serviceaccount:todolist:worker".into()
+                claims["sub"] = "system:serviceaccount:todolist:worker".into();
             }),
             Explained {
                 code: "AADSTS700213",
@@ -104,7 +104,7 @@ fn exchanges() -> Vec<(&'static str, Mistake, Explained)> {
         (
             "a namespace with a slip",
             Mistake::Claims(|claims| {
-                claims["sub"] = "system:serviceaccount:todo-list:frontend".into()
+                claims["sub"] = "system:serviceaccount:todo-list:frontend".into();
             }),
             Explained {
                 code: "AADSTS700213",
@@ -119,7 +119,7 @@ fn exchanges() -> Vec<(&'static str, Mistake, Explained)> {
         (
             "a capital letter",
             Mistake::Claims(|claims| {
-                claims["sub"] = "system:serviceaccount:todolist:Frontend".into()
+                claims["sub"] = "system:serviceaccount:todolist:Frontend".into();
             }),
             Explained {
                 code: "AADSTS7002138",
@@ -134,7 +134,7 @@ fn exchanges() -> Vec<(&'static str, Mistake, Explained)> {
         (
             "a blank at the end of the subject",
             Mistake::Claims(|claims| {
-                claims["sub"] = "system:serviceaccount:todolist:frontend ".into()
+                claims["sub"] = "system:serviceaccount:todolist:frontend ".into();
             }),
             Explained {
                 code: "AADSTS700213",
