@@ -119,11 +119,16 @@ impl Process {
         };
         match tokio::time::timeout(Duration::from_secs(30), found).await {
             Ok(Some(found)) => Ok(found),
-            Ok(None) => bail!(
-                "{} ended before {what}{}",
-                self.program.name,
-                self.last_lines()
-            ),
+            Ok(None) => {
+                // What it said last may still be on its way into the log.
+                let grace = Duration::from_secs(5);
+                let _ended_or_not = tokio::time::timeout(grace, self.ended()).await;
+                bail!(
+                    "{} ended before {what}{}",
+                    self.program.name,
+                    self.last_lines()
+                )
+            }
             Err(_) => bail!(
                 "{} did not get to {what} within 30 s{}",
                 self.program.name,

@@ -153,14 +153,14 @@ async fn nobody_gets_anywhere_without_a_token_not_even_nowhere() {
 
 #[tokio::test]
 async fn a_token_that_nobody_signed_or_another_cluster_did_is_refused() {
-    // {"alg":"none"} and {"alg":"RS256"}, each with {"iss":"https://other.invalid/"}.
+    // {"alg":"none"} and {"alg":"RS256","kid":"k"}, each with {"iss":"https://other.invalid/"}.
     for (token, detail) in [
         (
             "eyJhbGciOiJub25lIn0.eyJpc3MiOiJodHRwczovL290aGVyLmludmFsaWQvIn0.",
             "the token's algorithm is \"none\" and not RS256",
         ),
         (
-            "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwczovL290aGVyLmludmFsaWQvIn0.c2ln",
+            "eyJhbGciOiJSUzI1NiIsImtpZCI6ImsifQ.eyJpc3MiOiJodHRwczovL290aGVyLmludmFsaWQvIn0.c2ln",
             "the token's issuer is \"https://other.invalid/\" and not this cluster's",
         ),
     ] {

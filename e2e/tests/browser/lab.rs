@@ -8,7 +8,7 @@ use futures::FutureExt as _;
 use url::Url;
 
 use crate::axe;
-use crate::outline::{button, item, region, row, words};
+use crate::outline::{button, item, region, words};
 use crate::scenario::{Scenario, scenarios};
 use crate::visit::Visit;
 use crate::window::{Manner, Window};
@@ -81,8 +81,8 @@ async fn each_mistake_freezes_the_chain_at_its_step_and_is_healed(visit: &Visit<
     })
     .await;
 
-    window.sees(&row("denied: AADSTS700213")).await;
-    window.sees(&row("denied: NoRoleAssignment")).await;
+    window.sees(&words("denied: AADSTS700213")).await;
+    window.sees(&words("denied: NoRoleAssignment")).await;
 }
 
 async fn it_works_with_the_keyboard_alone(visit: &Visit<'_>) {

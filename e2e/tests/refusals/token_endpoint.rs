@@ -33,7 +33,10 @@ fn assert_refusal(answer: &Answer, (status, error): (u16, &str), code: u64) -> S
     assert_eq!(body["error_codes"], serde_json::json!([code]), "{body:#}");
     assert!(body.get("access_token").is_none(), "{body:#}");
     assert_eq!(answer.header("cache-control"), "no-store, no-cache");
-    assert_eq!(answer.header("content-type"), "application/json");
+    assert_eq!(
+        answer.header("content-type"),
+        "application/json; charset=utf-8"
+    );
     let description = body["error_description"].as_str().expect("a description");
     let text = description
         .strip_prefix(&format!("AADSTS{code}: "))

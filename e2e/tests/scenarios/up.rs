@@ -114,16 +114,12 @@ async fn its_last_line_says_ready_and_where_and_ctrl_c_ends_all_in_order() {
         last.ends_with(&format!("http://localhost:{port}")),
         "{last}"
     );
-    let urls = up
-        .seen
-        .iter()
-        .filter(|line| line.contains("http://"))
-        .count();
-    assert_eq!(
-        urls, 1,
-        "the address of the pages is the first and only one: {:#?}",
-        up.seen
-    );
+    let urls = up.seen.iter().filter(|line| line.contains("http://"));
+    let [lab, pages] = &urls.collect::<Vec<_>>()[..] else {
+        panic!("the lab and the pages have an address: {:#?}", up.seen);
+    };
+    assert!(lab.starts_with("lab    http://localhost:"), "{lab}");
+    assert_eq!(**pages, last);
     assert!(
         up.seen
             .iter()

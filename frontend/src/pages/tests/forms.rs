@@ -145,6 +145,6 @@ async fn a_form_that_stands_still_is_not_waited_for() {
     let answer = site.send(request).await;
 
     assert_eq!(answer.status, 408);
-    answer.says("It stopped coming");
+    answer.says("It came too slowly");
     assert_eq!(backend.changes(), []);
 }
