@@ -65,6 +65,10 @@ pub struct Entry {
     pub code: Option<String>,
     /// Why: the role and scope that granted it, or what was missing.
     pub why: String,
+    /// The unique id (`uti`) of the access token that was issued, or that came with
+    /// the operation. It is no secret: Entra ID's sign-in logs have it too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
     /// What a refusal comes from, and how to mend it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explanation: Option<Box<Explanation>>,
@@ -213,7 +217,7 @@ impl Log {
 
 impl Entry {
     fn texts(&self) -> impl Iterator<Item = &String> {
-        let optional = [&self.identity, &self.subject, &self.code];
+        let optional = [&self.identity, &self.subject, &self.code, &self.token];
         [
             &self.by,
             &self.operation,
@@ -230,7 +234,12 @@ impl Entry {
     }
 
     fn shorten(&mut self) {
-        let optional = [&mut self.identity, &mut self.subject, &mut self.code];
+        let optional = [
+            &mut self.identity,
+            &mut self.subject,
+            &mut self.code,
+            &mut self.token,
+        ];
         let texts = [
             &mut self.by,
             &mut self.operation,
@@ -271,6 +280,7 @@ mod tests {
             decision: Decision::Denied,
             code: None,
             why: why.to_owned(),
+            token: None,
             explanation: None,
         }
     }

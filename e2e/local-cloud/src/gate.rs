@@ -51,6 +51,8 @@ pub struct Caller {
     pub expires_at: OffsetDateTime,
     /// The application roles that the token names, as Microsoft Graph reads them.
     app_roles: Vec<String>,
+    /// The unique id of the token.
+    token_id: Option<String>,
     by: &'static str,
 }
 
@@ -203,6 +205,7 @@ impl Gate {
                 decision: Decision::Denied,
                 code: Some(refusal.code().to_owned()),
                 why: refusal.to_string(),
+                token: None,
                 explanation: Some(Box::new(self.explain_token(refusal, token, audience))),
             });
         }
@@ -272,6 +275,7 @@ impl Gate {
             expires_at: OffsetDateTime::from_unix_timestamp(expires)
                 .map_err(|_| TokenRefusal::Malformed("exp is out of range"))?,
             app_roles: claims.texts("roles"),
+            token_id: claims.text("uti").map(str::to_owned),
             by: audience.by,
         })
     }
@@ -442,6 +446,7 @@ impl Gate {
             decision,
             code,
             why,
+            token: caller.token_id.clone(),
             explanation,
         });
     }

@@ -72,6 +72,8 @@ impl Endpoints {
     pub(crate) fn proxy_environment(&self, ca: &Path) -> Vec<(String, String)> {
         let mut environment = vec![
             ("HTTPS_PROXY", self.proxy.clone()),
+            // The proxy refuses plain HTTP: nobody gets to a metadata endpoint.
+            ("HTTP_PROXY", self.proxy.clone()),
             ("NO_PROXY", "localhost,127.0.0.1".to_owned()),
             ("SSL_CERT_FILE", ca.display().to_string()),
             // The Cosmos client ignores HTTPS_PROXY unless it is told not to.

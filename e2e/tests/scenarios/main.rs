@@ -19,6 +19,7 @@ mod load;
 mod mistakes;
 mod outsider;
 mod person;
+mod properties;
 mod raw;
 mod records;
 mod replicas;

@@ -45,6 +45,7 @@ impl Cluster {
             decision: Decision::Denied,
             code: Some(denial.code.to_string()),
             why: denial.message.chars().take(1024).collect(),
+            token: None,
             explanation: Some(Box::new(explanation)),
         }
     }

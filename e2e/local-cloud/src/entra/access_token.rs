@@ -29,6 +29,8 @@ const BACKDATED_SECONDS: i64 = 300;
 /// A signed access token.
 pub(crate) struct Issued {
     pub(crate) token: String,
+    /// Its unique id (`uti`), by which logs name it.
+    pub(crate) id: String,
     /// How long it lives, in seconds, as `expires_in` says it.
     pub(crate) expires_in: i64,
 }
@@ -45,6 +47,7 @@ pub(crate) fn issue(
     let tenant = names::tenant_id();
     let lifetime = lifetime(&identity.kind);
     let issued = now.unix_timestamp() - BACKDATED_SECONDS;
+    let id = URL_SAFE_NO_PAD.encode(Uuid::new_v4().as_bytes());
     let header = json!({ "typ": "JWT", "alg": "RS256", "x5t": key.kid(), "kid": key.kid() });
     let mut claims = json!({
         "aud": audience,
@@ -59,7 +62,7 @@ pub(crate) fn issue(
         "oid": identity.object_id,
         "sub": identity.object_id,
         "tid": tenant,
-        "uti": URL_SAFE_NO_PAD.encode(Uuid::new_v4().as_bytes()),
+        "uti": id,
         "ver": "1.0",
     });
     if let Some(resource) = resource_id(identity) {
@@ -70,6 +73,7 @@ pub(crate) fn issue(
     }
     Issued {
         token: key.sign(&header, &claims),
+        id,
         expires_in: lifetime - 1,
     }
 }

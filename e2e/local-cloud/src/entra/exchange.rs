@@ -87,6 +87,7 @@ struct Trail {
     subject: Option<String>,
     resource: String,
     attempt: Attempt,
+    token: Option<String>,
 }
 
 impl Entra {
@@ -119,6 +120,7 @@ impl Entra {
             decision,
             code,
             why,
+            token: trail.token,
             explanation,
         });
         outcome
@@ -161,7 +163,7 @@ impl Entra {
             .find(client_id)
             .ok_or_else(|| AadError::unknown_client(client_id, tenant))?;
         trail.identity = Some(identity.name.clone());
-        trail.attempt.identity = trail.identity.clone();
+        trail.attempt.identity = Some(identity.name.clone());
         if let Some(fault) = self.gate.faults().at_token_endpoint(&identity.name) {
             return Err(AadError::of_fault(fault));
         }
@@ -178,6 +180,7 @@ impl Entra {
         let audience = self.resource(scope, tenant)?;
 
         let issued = self.issue(&identity, audience);
+        trail.token = Some(issued.id);
         Ok(json!({
             "token_type": "Bearer",
             "expires_in": issued.expires_in,
@@ -214,6 +217,7 @@ impl Entra {
         let audience = self
             .resource(&scope, &tenant)
             .map_err(|refusal| refusal.text)?;
+        let issued = self.issue(&identity, audience);
         self.audit.record(Entry {
             by: "entra".to_owned(),
             operation: "ManagedIdentityToken".to_owned(),
@@ -224,9 +228,9 @@ impl Entra {
             decision: Decision::Allowed,
             code: None,
             why: format!("`{resource}` asks for itself"),
+            token: Some(issued.id),
             explanation: None,
         });
-        let issued = self.issue(&identity, audience);
         Ok(json!({
             "access_token": issued.token,
             "client_id": identity.client_id,
