@@ -57,6 +57,15 @@ async fn healed_at_last(visit: &Visit<'_>, part: impl Future<Output = ()>) {
     healed.expect("it is mended");
 }
 
+/// What the audit calls it. The vault's role admits who then meets a disabled secret.
+fn in_the_audit(code: &str) -> Option<&str> {
+    match code {
+        "ForbiddenByRbac" => Some("NoRoleAssignment"),
+        "SecretDisabled" => None,
+        by_entra => Some(by_entra),
+    }
+}
+
 async fn each_mistake_freezes_the_chain_at_its_step_and_is_healed(visit: &Visit<'_>) {
     let window = console(visit, Manner::MOUSE).await;
 
@@ -73,6 +82,9 @@ async fn each_mistake_freezes_the_chain_at_its_step_and_is_healed(visit: &Visit<
             });
             let told = outline.await;
             assert!(told.contains(code), "{told}");
+            if let Some(denied) = in_the_audit(code) {
+                window.sees(&words(&format!("denied: {denied}"))).await;
+            }
 
             window.press(&button("Heal")).await;
             window.sees(&words("All five steps are done.")).await;
@@ -80,9 +92,6 @@ async fn each_mistake_freezes_the_chain_at_its_step_and_is_healed(visit: &Visit<
         }
     })
     .await;
-
-    window.sees(&words("denied: AADSTS700213")).await;
-    window.sees(&words("denied: NoRoleAssignment")).await;
 }
 
 async fn it_works_with_the_keyboard_alone(visit: &Visit<'_>) {

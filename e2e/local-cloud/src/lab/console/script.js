@@ -4,7 +4,7 @@
 
 const key = location.hash.slice(1);
 const element = (id) => document.getElementById(id);
-const MOST_ROWS = 200;
+const MOST_ROWS = 40;
 
 async function ask(method, path) {
   const answer = await fetch(path, { method, headers: { authorization: `Bearer ${key}` } });
