@@ -206,7 +206,7 @@ async fn start(
         audit.clone(),
         holds.clone(),
     );
-    let issuers = issuers(client, played, external)?;
+    let issuers = issuers(client.clone(), played, external)?;
     let entra = Entra::new(
         &model,
         gate.clone(),
@@ -255,8 +255,6 @@ async fn start(
         vaults: resources.vaults,
         digests: resources.digests,
     });
-    let client =
-        proxy::client(&tls.ca_pem, proxy.address).map_err(StartError::setup("the HTTP client"))?;
     let directory = state.path().to_owned();
     let lab = Lab::new(Arc::clone(&planes), model, client, directory);
     serving.push(serve_control(planes, lab.clone(), &state, &mut endpoints).await?);

@@ -78,7 +78,7 @@ impl Shared {
             None => self.projected(&target.account)?,
         };
         let mut walk = Walk { steps: Vec::new() };
-        walk.done(about_assertion(&token)?, Some(began));
+        walk.done(about(&token)?, Some(began));
         self.exchange(&target, &token, &mut walk).await?;
         Ok(Chain {
             identity: identity.to_owned(),
@@ -145,7 +145,7 @@ impl Shared {
             return Err(format!("{url} answered {status} with a token"));
         }
         walk.done(trusted, None);
-        walk.done(about_access_token(access_token)?, None);
+        walk.done(about(access_token)?, None);
         self.call(target, access_token, walk).await
     }
 
@@ -226,17 +226,8 @@ fn vault_code(body: &[u8]) -> Option<String> {
     code.or_else(|| error["code"].as_str()).map(str::to_owned)
 }
 
-fn about_assertion(token: &str) -> Result<Vec<(&'static str, String)>, String> {
-    let claims = claims(token)?;
-    Ok(vec![
-        ("issuer", text(&claims, "iss")),
-        ("subject", text(&claims, "sub")),
-        ("audience", claims.audience().unwrap_or_default().to_owned()),
-        ("expires", expiry(&claims)),
-    ])
-}
-
-fn about_access_token(token: &str) -> Result<Vec<(&'static str, String)>, String> {
+/// What a token says, without its signature; of both kinds the same is shown.
+fn about(token: &str) -> Result<Vec<(&'static str, String)>, String> {
     let claims = claims(token)?;
     Ok(vec![
         ("issuer", text(&claims, "iss")),
