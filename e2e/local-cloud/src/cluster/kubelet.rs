@@ -199,7 +199,8 @@ impl Kubelet {
         self.shared.signs.store(signs, Ordering::Relaxed);
     }
 
-    /// Gives every pod new tokens at once, as its restart would.
+    /// Gives every pod new tokens, as its restart would: their files hold them when
+    /// this returns.
     pub(crate) fn renew_all(&self) {
         let mut pods = self.shared.lock();
         let volumes = pods.values_mut().flatten();
@@ -207,6 +208,7 @@ impl Kubelet {
             token.current = None;
         }
         drop(pods);
+        self.shared.sync_all();
         self.shared.changed.notify_one();
     }
 
@@ -347,6 +349,23 @@ mod tests {
         timely.expect("it is replaced by itself, because a fifth is left");
         assert!(kubelet.remove("ns", "p").expect("removed"));
         assert!(!file.exists());
+    }
+
+    /// On one thread, so that nobody else writes the file before it is read.
+    #[tokio::test(flavor = "current_thread")]
+    async fn renewed_tokens_are_in_their_files_at_once() {
+        let root = tempfile::tempdir().expect("a directory");
+        let clock = Clock::system();
+        let kubelet = Kubelet::start(root.path().to_owned(), KeyRing::generate(), clock.clone());
+        let directories = kubelet.run(&pod()).expect("projected");
+        let file = directories["tokens"].join("one");
+        let first = std::fs::read_to_string(&file).expect("a token");
+        clock.advance(StdDuration::from_secs(1));
+
+        kubelet.renew_all();
+
+        let renewed = std::fs::read_to_string(&file).expect("a token");
+        assert_ne!(renewed, first);
     }
 
     #[tokio::test]
