@@ -62,7 +62,7 @@ impl Context {
             .with_context(|| format!("{shown} cannot be read"))?;
         let model = Model::parse(&text, &roles).with_context(|| shown.clone())?;
         let manifests = Manifests::load(&options.manifests)?;
-        let places = Places::of(&manifests)?;
+        let places = Places::of(&options.manifests)?;
         let mut explainer = Explainer::new(model.in_file(shown), roles);
         let estate = manifests.config_maps.get("estate");
         if let Some(issuer) = estate.and_then(|estate| estate.get("CLUSTER_ISSUER")) {

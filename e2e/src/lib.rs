@@ -16,6 +16,7 @@ pub mod kubelet;
 pub mod kustomization;
 mod lifecycle;
 pub mod manifests;
+pub(crate) mod node;
 pub mod pod;
 pub mod probes;
 pub mod process;

@@ -15,9 +15,10 @@ use serde_json::Value;
 
 use crate::kustomization::Kustomized;
 
+pub(crate) mod objects;
 mod places;
 
-pub use places::{Place, Places};
+pub use places::Places;
 
 /// What the harness runs unless it is told otherwise: the base with the component
 /// that shows who may do what.
@@ -41,8 +42,6 @@ pub struct Manifests {
     pub deployments: BTreeMap<String, Deployment>,
     /// Services by name.
     pub services: BTreeMap<String, Service>,
-    /// The files that all of this was read from, each with its namespace.
-    files: Vec<(PathBuf, String)>,
 }
 
 impl Manifests {
@@ -53,8 +52,6 @@ impl Manifests {
         for resource in &kustomized.resources {
             let namespace = resource.namespace.as_ref();
             let namespace = namespace.map_or("default", |namespace| namespace.name.as_str());
-            let file = resource.file.clone();
-            manifests.files.push((file, namespace.to_owned()));
             for document in documents(&resource.file, &resource.text)? {
                 manifests
                     .add(&document, &resource.file, namespace)

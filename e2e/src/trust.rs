@@ -14,19 +14,18 @@ pub(crate) mod access;
 mod checks;
 mod finding;
 mod near;
-pub(crate) mod node;
-pub(crate) mod objects;
 pub(crate) mod roles;
 mod uses;
 
 use access::Access;
 pub use finding::{Accepted, Code, Finding, Report, Severity};
-pub use node::Place;
-use objects::Objects;
 use roles::Roles;
 use uses::Uses;
 
 use crate::kustomization::Kustomized;
+use crate::manifests::objects::Objects;
+pub use crate::node::Place;
+use crate::node::named;
 
 /// The audience of every token that Entra ID exchanges.
 pub(crate) const EXCHANGE_AUDIENCE: &str = "api://AzureADTokenExchange";
@@ -115,14 +114,4 @@ pub(crate) fn read(path: &Path) -> Result<(Arc<str>, String)> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("{} cannot be read", path.display()))?;
     Ok((named(path), text))
-}
-
-/// A path without detours, and from the current directory if it is below.
-pub(crate) fn named(path: &Path) -> Arc<str> {
-    let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let here = std::env::current_dir().and_then(|here| here.canonicalize());
-    let short = here
-        .ok()
-        .and_then(|here| whole.strip_prefix(here).ok().map(Path::to_owned));
-    short.unwrap_or(whole).display().to_string().into()
 }

@@ -16,9 +16,9 @@ use super::facts::{Account, Credential, Facts, Fixes, Identity, Pod, Seen, Verif
 use super::{Found, Source, Wanted};
 use crate::control::Control;
 use crate::kustomization::Kustomized;
+use crate::manifests::objects::{self, Objects};
+use crate::node::Node;
 use crate::trust::access::Grant;
-use crate::trust::node::Node;
-use crate::trust::objects::{self, Objects};
 
 const FIXES: Fixes = Fixes {
     cluster: "start the local cloud again, and take addresses from its state directory",

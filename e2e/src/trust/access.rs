@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::node::{Node, Place};
+use crate::node::{Node, Place};
 
 pub(crate) struct Access {
     /// Resources by logical name, each with its type.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::node::Place;
+use crate::node::Place;
 
 /// What kind of mistake it is. The codes are stable: exceptions and scripts name
 /// them.

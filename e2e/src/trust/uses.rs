@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 
 use super::access::needed;
-use super::node::{Node, Place};
+use crate::node::{Node, Place};
 
 pub(super) struct Uses {
     pub(super) uses: Vec<Use>,

@@ -1,9 +1,9 @@
 //! Service accounts of the manifests and those that the access file trusts.
 
+use crate::manifests::objects::Account;
 use crate::trust::World;
 use crate::trust::access::{Identity, Trusted};
 use crate::trust::finding::{Code, Report};
-use crate::trust::objects::Account;
 
 pub(super) fn check(world: &World, report: &mut Report) {
     for identity in &world.access.identities {

@@ -1,10 +1,10 @@
 //! Audiences: of projected tokens, of calls, of settings.
 
+use crate::manifests::objects::Workload;
+use crate::node::Place;
 use crate::trust::access::Call;
 use crate::trust::finding::{Code, Report};
 use crate::trust::near::nearly;
-use crate::trust::node::Place;
-use crate::trust::objects::Workload;
 use crate::trust::{EXCHANGE_AUDIENCE, World};
 
 pub(super) fn check(world: &World, report: &mut Report) {

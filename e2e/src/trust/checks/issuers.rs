@@ -1,9 +1,9 @@
 //! Issuers: that of an AKS cluster ends with a slash, and is compared to the
 //! character.
 
+use crate::node::Place;
 use crate::trust::World;
 use crate::trust::finding::{Code, Report};
-use crate::trust::node::Place;
 
 pub(super) fn check(world: &World, report: &mut Report) {
     for setting in &world.objects.settings {

@@ -1,9 +1,9 @@
 //! Pods: what the webhook needs to act, and what gets in its way.
 
+use crate::manifests::objects::{Account, Workload, variables};
+use crate::node::Node;
 use crate::trust::World;
 use crate::trust::finding::{Code, Report};
-use crate::trust::node::Node;
-use crate::trust::objects::{Account, Workload, variables};
 
 const EXPIRATION: &str = "azure.workload.identity/service-account-token-expiration";
 

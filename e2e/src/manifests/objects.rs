@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 
-use super::node::{Entry, Node, Place};
 use crate::kustomization::{Kustomized, Namespace};
+use crate::node::{Entry, Node, Place, named};
 
 #[derive(Default)]
 pub(crate) struct Objects {
@@ -53,7 +53,7 @@ impl Objects {
     pub(crate) fn of(kustomized: &Kustomized) -> Result<Self> {
         let mut objects = Self::default();
         for resource in &kustomized.resources {
-            let file = super::named(&resource.file);
+            let file = named(&resource.file);
             objects.add_text(&file, &resource.text, resource.namespace.as_ref())?;
         }
         Ok(objects)
@@ -86,7 +86,7 @@ impl Objects {
         let namespace = namespace.map(|namespace| Named {
             name: namespace.name.clone(),
             place: Place {
-                file: super::named(&namespace.file),
+                file: named(&namespace.file),
                 line: namespace.line,
                 column: namespace.column,
             },

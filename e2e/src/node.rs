@@ -4,6 +4,7 @@
 //! does not look at may be of any shape.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -49,6 +50,16 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.file, self.line, self.column)
     }
+}
+
+/// A path without detours, and from the current directory if it is below.
+pub(crate) fn named(path: &Path) -> Arc<str> {
+    let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let here = std::env::current_dir().and_then(|here| here.canonicalize());
+    let short = here
+        .ok()
+        .and_then(|here| whole.strip_prefix(here).ok().map(Path::to_owned));
+    short.unwrap_or(whole).display().to_string().into()
 }
 
 /// A value and its place.
