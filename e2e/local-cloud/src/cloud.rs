@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
+use axum::serve::ListenerExt as _;
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::audit::Audit;
@@ -403,10 +404,17 @@ async fn serve_control(
         lab,
     });
     Ok(spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
+        if let Err(error) = axum::serve(listener.tap_io(at_once), router).await {
             tracing::error!(%error, "the control API ended");
         }
     }))
+}
+
+/// Small answers leave at once, and do not wait for acknowledgements.
+fn at_once(socket: &mut TcpStream) {
+    if let Err(error) = socket.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY is refused");
+    }
 }
 
 /// The lab console, and its address with the key.
@@ -423,7 +431,7 @@ async fn serve_console(
         .map_err(StartError::setup("the lab console's key"))?;
     let router = console::router(lab, address, key.into());
     let serving = spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
+        if let Err(error) = axum::serve(listener.tap_io(at_once), router).await {
             tracing::error!(%error, "the lab console ended");
         }
     });

@@ -23,7 +23,7 @@ const STARTS_WITHIN: Duration = Duration::from_secs(30);
 /// No window, no acceleration, nothing that Chromium does for itself over the
 /// network, no slower timers in a window behind another one. The only host that
 /// it can find is this machine.
-const FLAGS: [&str; 22] = [
+const FLAGS: [&str; 24] = [
     "--headless=new",
     "--remote-debugging-port=0",
     "--disable-gpu",
@@ -35,6 +35,9 @@ const FLAGS: [&str; 22] = [
     "--disable-dev-shm-usage",
     "--disable-extensions",
     "--disable-sync",
+    // No renderer that waits for a page which never comes: one starts for every person.
+    "--disable-features=SpareRendererForSitePerProcess,PaintHolding",
+    "--force-prefers-reduced-motion",
     "--disable-background-timer-throttling",
     "--disable-backgrounding-occluded-windows",
     "--disable-renderer-backgrounding",

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use chromiumoxide::detection::{DetectionOptions, default_executable};
 use platform::settings::Vars;
 
-const NO_CHROMIUM: &str =
-    "needs Chromium: apt-get install chromium, or name its executable in CHROME";
+const NO_CHROMIUM: &str = "needs Chromium: apt-get install chromium-headless-shell, or chromium, or name its \
+     executable in CHROME";
 const NO_AXE: &str = "needs axe-core: npm ci --prefix e2e/browser";
 
 /// What was found on this machine.
@@ -24,7 +24,7 @@ impl Installed {
     pub(crate) fn find() -> Self {
         let axe = e2e::repository().join("e2e/browser/node_modules/axe-core/axe.min.js");
         Self {
-            chromium: default_executable(DetectionOptions::default()).ok(),
+            chromium: chromium(),
             axe: std::fs::read_to_string(axe).ok(),
             is_strict: Vars::from_process().get("E2E_STRICT").as_deref() == Some("1"),
         }
@@ -38,4 +38,17 @@ impl Installed {
             _ => None,
         }
     }
+}
+
+/// What `CHROME` names, else the headless shell, which draws no window around its
+/// pages, else any Chromium.
+fn chromium() -> Option<PathBuf> {
+    let vars = Vars::from_process();
+    let path = vars.get("PATH").unwrap_or_default();
+    let shell = std::env::split_paths(&path)
+        .map(|directory| directory.join("chromium-headless-shell"))
+        .find(|executable| executable.is_file());
+    shell
+        .filter(|_| vars.get("CHROME").is_none())
+        .or_else(|| default_executable(DetectionOptions::default()).ok())
 }

@@ -45,7 +45,7 @@ use world::World;
 
 /// Scenarios that play at the same time, unless told otherwise: each waits for its
 /// pages more than it computes.
-const AT_ONCE: usize = 3;
+const AT_ONCE: usize = 8;
 
 #[derive(Parser)]
 struct Cli {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use chromiumoxide::Browser;
-use chromiumoxide::cdp::browser_protocol::browser::BrowserContextId;
+use chromiumoxide::cdp::browser_protocol::browser::{
+    BrowserContextId, PermissionDescriptor, PermissionSetting, SetPermissionParams,
+};
 use chromiumoxide::cdp::browser_protocol::target::{
     CreateBrowserContextParams, CreateTargetParams,
 };
@@ -66,6 +68,14 @@ impl<'w> Visit<'w> {
             .await
             .expect("the browser is there");
         self.contexts.lock().await.push(context.clone());
+        let copying = PermissionDescriptor::new("clipboard-write");
+        let allowed = SetPermissionParams::builder()
+            .permission(copying)
+            .setting(PermissionSetting::Granted)
+            .browser_context_id(context.clone());
+        let allowed = allowed.build().expect("it is complete");
+        let granted = browser.execute(allowed).await;
+        granted.expect("a press may copy; the headless shell would ask first");
         Person {
             visit: self,
             name,

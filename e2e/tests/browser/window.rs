@@ -150,7 +150,7 @@ impl Window {
                     self.story().await
                 ),
             }
-            tokio::time::sleep(Duration::from_millis(80)).await;
+            tokio::time::sleep(Duration::from_millis(150)).await;
         }
     }
 

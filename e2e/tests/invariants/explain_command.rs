@@ -147,8 +147,7 @@ fn a_missing_label_is_found_in_the_manifests() {
         .expect("labels")
         + 1;
     let label = format!(
-        "Deployment `backend`: its pods have no label azure.workload.identity/use: \"true\"  {manifests}/backend.yaml:{}",
-        line + 1
+        "Deployment `backend`: its pods have no label azure.workload.identity/use: \"true\"  {manifests}/backend.yaml:{line}"
     );
     assert!(told.contains(&label), "{label}\n{told}");
 }
