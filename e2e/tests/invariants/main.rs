@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod access_paths;
+mod built_once;
 mod doctor;
 mod documents;
 mod explain_command;
