@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::serve::ListenerExt as _;
 use serde_json::Value;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::audit::Audit;
@@ -21,7 +21,7 @@ use crate::control::{self, Control};
 use crate::cosmos::Cosmos;
 use crate::entra::{Entra, ExternalIssuer, Issuers};
 use crate::faults::Faults;
-use crate::front_door::{self, Routes};
+use crate::front_door::{self, Routes, send_at_once};
 use crate::gate::Gate;
 use crate::graph::Graph;
 use crate::holds::Holds;
@@ -404,17 +404,12 @@ async fn serve_control(
         lab,
     });
     Ok(spawn(async move {
-        if let Err(error) = axum::serve(listener.tap_io(at_once), router).await {
+        if let Err(error) =
+            axum::serve(listener.tap_io(|socket| send_at_once(socket)), router).await
+        {
             tracing::error!(%error, "the control API ended");
         }
     }))
-}
-
-/// Small answers leave at once, and do not wait for acknowledgements.
-fn at_once(socket: &mut TcpStream) {
-    if let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY is refused");
-    }
 }
 
 /// The lab console, and its address with the key.
@@ -431,7 +426,9 @@ async fn serve_console(
         .map_err(StartError::setup("the lab console's key"))?;
     let router = console::router(lab, address, key.into());
     let serving = spawn(async move {
-        if let Err(error) = axum::serve(listener.tap_io(at_once), router).await {
+        if let Err(error) =
+            axum::serve(listener.tap_io(|socket| send_at_once(socket)), router).await
+        {
             tracing::error!(%error, "the lab console ended");
         }
     });

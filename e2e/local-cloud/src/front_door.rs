@@ -98,6 +98,14 @@ pub(crate) async fn serve_tls(listener: TcpListener, tls: Arc<ServerConfig>, rou
     .await;
 }
 
+/// Sets `TCP_NODELAY`. Without it an answer in several parts waits for the delayed
+/// acknowledgement of the client, some 40 ms each.
+pub(crate) fn send_at_once(socket: &TcpStream) {
+    if let Err(error) = socket.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY is refused");
+    }
+}
+
 /// Accepts TLS connections and hands each to `serve`, until the future is dropped.
 pub(crate) async fn accept_tls<F, S>(listener: TcpListener, tls: Arc<ServerConfig>, serve: S)
 where
@@ -112,11 +120,7 @@ where
                 Ok((socket, _)) => {
                     let (acceptor, serve) = (acceptor.clone(), serve.clone());
                     connections.spawn(async move {
-                        // Without it an HTTP/2 answer waits for the delayed
-                        // acknowledgement of the client, some 40 ms each.
-                        if let Err(error) = socket.set_nodelay(true) {
-                            tracing::debug!(%error, "TCP_NODELAY is refused");
-                        }
+                        send_at_once(&socket);
                         match acceptor.accept(socket).await {
                             Ok(stream) => serve(stream).await,
                             Err(error) => tracing::debug!(%error, "a TLS handshake failed"),

@@ -15,6 +15,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::front_door::send_at_once;
+
 type Answer = Response<Either<Full<Bytes>, Empty<Bytes>>>;
 
 /// A running proxy; dropping it ends it and the tunnels through it.
@@ -65,10 +67,7 @@ async fn serve(listener: TcpListener, hosts: Arc<BTreeSet<String>>, to: u16) {
 
 /// One client's connection; the tunnel, if there is one, ends with it.
 async fn connection(socket: TcpStream, hosts: Arc<BTreeSet<String>>, to: u16) {
-    // As at the front door: without it what comes back waits for acknowledgements.
-    if let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY is refused");
-    }
+    send_at_once(&socket);
     let tunnels = tokio::sync::Mutex::new(JoinSet::new());
     let service = service_fn(|request: Request<Incoming>| {
         let known = is_known(&request, &hosts);

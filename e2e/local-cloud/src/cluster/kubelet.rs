@@ -319,6 +319,16 @@ mod tests {
         pod
     }
 
+    /// A kubelet that runs the pod; its clock, and the file of the pod's token.
+    fn with_a_pod() -> (tempfile::TempDir, Clock, Kubelet, PathBuf) {
+        let root = tempfile::tempdir().expect("a directory");
+        let clock = Clock::system();
+        let kubelet = Kubelet::start(root.path().to_owned(), KeyRing::generate(), clock.clone());
+        let directories = kubelet.run(&pod()).expect("projected");
+        let file = directories["tokens"].join("one");
+        (root, clock, kubelet, file)
+    }
+
     /// The token's file, after kubelet has looked at it.
     fn synced(kubelet: &Kubelet, file: &std::path::Path) -> String {
         kubelet.shared.sync_all();
@@ -327,11 +337,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_token_is_replaced_when_a_fifth_of_its_life_is_left() {
-        let root = tempfile::tempdir().expect("a directory");
-        let clock = Clock::system();
-        let kubelet = Kubelet::start(root.path().to_owned(), KeyRing::generate(), clock.clone());
-        let directories = kubelet.run(&pod()).expect("projected");
-        let file = directories["tokens"].join("one");
+        let (_root, clock, kubelet, file) = with_a_pod();
         let first = std::fs::read_to_string(&file).expect("a token");
         assert!(!first.ends_with('\n'));
 
@@ -354,11 +360,7 @@ mod tests {
     /// On one thread, so that nobody else writes the file before it is read.
     #[tokio::test(flavor = "current_thread")]
     async fn renewed_tokens_are_in_their_files_at_once() {
-        let root = tempfile::tempdir().expect("a directory");
-        let clock = Clock::system();
-        let kubelet = Kubelet::start(root.path().to_owned(), KeyRing::generate(), clock.clone());
-        let directories = kubelet.run(&pod()).expect("projected");
-        let file = directories["tokens"].join("one");
+        let (_root, clock, kubelet, file) = with_a_pod();
         let first = std::fs::read_to_string(&file).expect("a token");
         clock.advance(StdDuration::from_secs(1));
 
@@ -370,11 +372,7 @@ mod tests {
 
     #[tokio::test]
     async fn while_the_api_server_signs_none_the_old_token_stays_and_then_is_replaced() {
-        let root = tempfile::tempdir().expect("a directory");
-        let clock = Clock::system();
-        let kubelet = Kubelet::start(root.path().to_owned(), KeyRing::generate(), clock.clone());
-        let directories = kubelet.run(&pod()).expect("projected");
-        let file = directories["tokens"].join("one");
+        let (_root, clock, kubelet, file) = with_a_pod();
         let first = std::fs::read_to_string(&file).expect("a token");
 
         kubelet.set_signing(false);
