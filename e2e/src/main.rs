@@ -34,7 +34,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Up(up::Options),
-    Cloud(cloud::Options),
+    Cloud(local_cloud::command::Arguments),
     Doctor(doctor_command::Options),
     Explain(explain::Options),
     Lab(lab_command::Options),

@@ -44,7 +44,9 @@ fn main() -> ExitCode {
 fn measure(write: bool) -> Result<()> {
     // The cloud's own listeners live here, and have nothing to do.
     let elsewhere = tokio::runtime::Runtime::new().context("no runtime")?;
-    let cloud = elsewhere.block_on(LocalCloud::start(&e2e::default_model(), None))?;
+    let cloud = elsewhere.block_on(LocalCloud::start(local_cloud::Options::new(
+        e2e::default_model(),
+    )))?;
     let endpoint = exchanges::Endpoint::of(&cloud)?;
     // The cluster's keys are fetched over the network, once an hour.
     elsewhere.block_on(endpoint.exchange())?;

@@ -3,38 +3,38 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::serve::ListenerExt as _;
 use serde_json::Value;
-use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::audit::Audit;
-use crate::blob::Blob;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, WebhookVersion, issuer};
-use crate::control::{self, Control};
-use crate::cosmos::Cosmos;
 use crate::entra::{Entra, ExternalIssuer, Issuers};
 use crate::faults::Faults;
-use crate::front_door::{self, Routes, send_at_once};
+use crate::front_door::{self, Routes};
 use crate::gate::Gate;
-use crate::graph::Graph;
 use crate::holds::Holds;
 use crate::key_vault::KeyVault;
 use crate::keys::{KeyRing, SigningKey};
-use crate::lab::{Lab, console};
-use crate::model::{self, Model, ModelError, Resource};
+use crate::lab::Lab;
+use crate::model::{self, Model, ModelError};
 use crate::names;
+use crate::network::{self, Network, port_of};
 use crate::proxy::{self, Proxy};
 use crate::roles::Roles;
-use crate::service_bus::ServiceBus;
 use crate::state::{Endpoints, StateDirectory};
 use crate::tls;
+
+mod resources;
+mod serving;
+
+use resources::{Digest, Resources, host_names};
+use serving::{Buses, serve_buses, serve_console, serve_control, serve_planes, spawn};
 
 /// Why the cloud does not start.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +52,14 @@ pub enum StartError {
     ModelFile {
         /// The file.
         file: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A port cannot be opened.
+    #[error("{address} cannot be listened on")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
         /// Why.
         source: io::Error,
     },
@@ -76,6 +84,35 @@ impl StartError {
     }
 }
 
+/// What a cloud is started with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The file of the access model.
+    pub model: PathBuf,
+    /// Where to leave what clients need; a temporary directory if none is named.
+    pub state: Option<PathBuf>,
+    /// Whose layout the workload-identity webhook has.
+    pub webhook: WebhookVersion,
+    /// External issuers that Entra ID may ask for their keys. Who is trusted is not
+    /// changed by these: that is what federated credentials say.
+    pub issuers: Vec<ExternalIssuer>,
+    /// Where it listens.
+    pub network: Network,
+}
+
+impl Options {
+    /// A cloud for clients on this machine.
+    pub fn new(model: impl Into<PathBuf>) -> Self {
+        Self {
+            model: model.into(),
+            state: None,
+            webhook: WebhookVersion::default(),
+            issuers: Vec::new(),
+            network: Network::default(),
+        }
+    }
+}
+
 /// Everything that the cloud plays; what the control API works on.
 pub(crate) struct Planes {
     pub(crate) gate: Gate,
@@ -90,8 +127,6 @@ pub(crate) struct Planes {
     pub(crate) vaults: BTreeMap<String, Arc<KeyVault>>,
     digests: BTreeMap<String, Digest>,
 }
-
-type Digest = Box<dyn Fn() -> Value + Send + Sync>;
 
 impl Planes {
     /// A summary of the state of every resource, without any value in it.
@@ -116,22 +151,11 @@ pub struct LocalCloud {
 }
 
 impl LocalCloud {
-    /// Starts a cloud on the access model in a file. With a state directory it
-    /// leaves there what clients need; without one it makes a temporary one.
-    pub async fn start(path: &Path, state: Option<PathBuf>) -> Result<Self, StartError> {
-        Self::start_with(path, state, WebhookVersion::default(), Vec::new()).await
-    }
-
-    /// The same, with another layout of the workload-identity webhook, and with
-    /// external issuers that Entra ID may ask for their keys. Who is trusted is not
-    /// changed by these: that is what federated credentials say.
-    pub async fn start_with(
-        path: &Path,
-        state: Option<PathBuf>,
-        webhook: WebhookVersion,
-        issuers: Vec<ExternalIssuer>,
-    ) -> Result<Self, StartError> {
+    /// Starts a cloud. With a state directory it leaves there what clients need;
+    /// without one it makes a temporary one.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
         let roles = Roles::built_in();
+        let path = &options.model;
         let file = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|source| StartError::ModelFile {
             file: file.clone(),
@@ -140,9 +164,7 @@ impl LocalCloud {
         let model =
             Model::parse(&text, &roles).map_err(|source| StartError::Model { file, source })?;
         let model = model.in_file(model::file_name(path));
-        let state =
-            StateDirectory::create(state).map_err(StartError::setup("the state directory"))?;
-        start(model, roles, state, webhook, issuers).await
+        start(model, roles, options).await
     }
 
     /// Where everything is.
@@ -173,13 +195,9 @@ impl LocalCloud {
     }
 }
 
-async fn start(
-    model: Model,
-    roles: Roles,
-    state: StateDirectory,
-    webhook: WebhookVersion,
-    external: Vec<ExternalIssuer>,
-) -> Result<LocalCloud, StartError> {
+async fn start(model: Model, roles: Roles, options: Options) -> Result<LocalCloud, StartError> {
+    let Options { state, network, .. } = options;
+    let state = StateDirectory::create(state).map_err(StartError::setup("the state directory"))?;
     let clock = Clock::system();
     let audit = Audit::new(clock.clone());
     let holds = Holds::default();
@@ -191,8 +209,8 @@ async fn start(
         .write_ca(&tls.ca_pem)
         .map_err(StartError::setup("the CA's file"))?;
 
-    let listener = loopback().await?;
-    let port = port_of(&listener)?;
+    let listener = network::loopback().await?;
+    let port = port_of(&listener);
     let played = hosts.clone();
     let proxy = proxy::start(hosts, port)
         .await
@@ -207,7 +225,7 @@ async fn start(
         audit.clone(),
         holds.clone(),
     );
-    let issuers = issuers(client.clone(), played, external)?;
+    let issuers = issuers(client.clone(), played, options.issuers)?;
     let entra = Entra::new(
         &model,
         gate.clone(),
@@ -226,10 +244,19 @@ async fn start(
 
     let mut endpoints = Endpoints::new(proxy.address);
     let mut serving = Vec::new();
-    for (host, bus) in resources.amqp {
-        let listener = loopback().await?;
-        endpoints.add_bus(&host, port_of(&listener)?);
-        serving.push(spawn(serve_bus(listener, Arc::clone(&tls.server), bus)));
+    for (host, bus) in &resources.amqp {
+        let listener = network::loopback().await?;
+        endpoints.add_bus(host, port_of(&listener));
+        let only = Buses::one(host, bus);
+        serving.push(spawn(serve_buses(listener, Arc::clone(&tls.server), only)));
+    }
+    if let Some(address) = network.names {
+        let (https, amqps) = network::real_ports(address).await?;
+        let routes = Routes::by_host(planes.clone());
+        let (for_https, for_amqps) = (Arc::clone(&tls.server), Arc::clone(&tls.server));
+        serving.push(spawn(front_door::serve_tls(https, for_https, routes)));
+        let all = Buses::of(&resources.amqp);
+        serving.push(spawn(serve_buses(amqps, for_amqps, all)));
     }
     serving.extend(serve_planes(listener, planes, &tls.server, &mut endpoints).await?);
 
@@ -237,8 +264,12 @@ async fn start(
         state.path().join("pods"),
         cluster_keys.clone(),
         clock.clone(),
-        webhook,
-        endpoints.proxy_environment(&state.ca_file()),
+        options.webhook,
+        // Whoever resolves the real names needs no proxy.
+        match network.names {
+            Some(_) => Vec::new(),
+            None => endpoints.proxy_environment(&state.ca_file()),
+        },
     );
     state
         .project(&model, &cluster, &endpoints)
@@ -258,8 +289,8 @@ async fn start(
     });
     let directory = state.path().to_owned();
     let lab = Lab::new(Arc::clone(&planes), model, client, directory);
-    serving.push(serve_control(planes, lab.clone(), &state, &mut endpoints).await?);
-    let (console, at) = serve_console(lab, &state).await?;
+    serving.push(serve_control(&network, planes, lab.clone(), &state, &mut endpoints).await?);
+    let (console, at) = serve_console(&network, lab, &state).await?;
     serving.push(console);
     // Last: whoever sees this file finds everything else in place.
     state
@@ -300,167 +331,4 @@ fn issuers(
             .map_err(StartError::setup("an external issuer"))?;
     }
     Ok(issuers)
-}
-
-/// The planes of the model's resources.
-#[derive(Default)]
-struct Resources {
-    http: BTreeMap<String, Router>,
-    amqp: BTreeMap<String, Arc<ServiceBus>>,
-    vaults: BTreeMap<String, Arc<KeyVault>>,
-    digests: BTreeMap<String, Digest>,
-}
-
-impl Resources {
-    fn new(model: &Model, gate: &Gate, clock: &Clock) -> Self {
-        let mut resources = Self::default();
-        for (name, resource) in &model.resources {
-            resources.add(name, resource, gate.clone(), clock.clone());
-        }
-        resources
-    }
-
-    fn add(&mut self, name: &str, resource: &Resource, gate: Gate, clock: Clock) {
-        let host = resource.host(name);
-        let digest: Digest = match resource {
-            Resource::KeyVault(spec) => {
-                let vault = KeyVault::new(name, host.clone(), spec, gate, clock);
-                self.http.insert(host, Arc::clone(&vault).router());
-                self.vaults.insert(name.to_owned(), Arc::clone(&vault));
-                Box::new(move || vault.digest())
-            }
-            Resource::Cosmos(spec) => {
-                let account = Cosmos::new(name, host.clone(), spec, gate, clock);
-                self.http.insert(host, Arc::clone(&account).router());
-                Box::new(move || account.digest())
-            }
-            Resource::Storage(spec) => {
-                let account = Blob::new(name, host.clone(), spec, gate, clock);
-                self.http.insert(host, Arc::clone(&account).router());
-                Box::new(move || account.digest())
-            }
-            Resource::Graph(_) => {
-                let graph = Graph::new(name, gate, clock);
-                self.http.insert(host, Arc::clone(&graph).router());
-                Box::new(move || graph.digest())
-            }
-            Resource::ServiceBus(spec) => {
-                let bus = ServiceBus::new(name, host.clone(), spec, gate, clock);
-                self.amqp.insert(host, Arc::clone(&bus));
-                Box::new(move || bus.digest())
-            }
-        };
-        self.digests.insert(name.to_owned(), digest);
-    }
-}
-
-async fn serve_bus(listener: TcpListener, tls: Arc<rustls::ServerConfig>, bus: Arc<ServiceBus>) {
-    front_door::accept_tls(listener, tls, move |stream| {
-        let bus = Arc::clone(&bus);
-        async move { bus.serve(stream).await }
-    })
-    .await;
-}
-
-/// Serves all planes on one listener by their names, and each on a port of its own.
-async fn serve_planes(
-    listener: TcpListener,
-    planes: BTreeMap<String, Router>,
-    tls: &Arc<rustls::ServerConfig>,
-    endpoints: &mut Endpoints,
-) -> Result<Vec<AbortOnDropHandle<()>>, StartError> {
-    let serve = |listener, routes| {
-        let serving = front_door::serve_tls(listener, Arc::clone(tls), routes);
-        spawn(serving)
-    };
-    let mut serving = Vec::new();
-    for (host, plane) in &planes {
-        let local = loopback().await?;
-        endpoints.add_plane(host, port_of(&local)?);
-        serving.push(serve(local, Routes::all_to(plane.clone())));
-    }
-    serving.push(serve(listener, Routes::by_host(planes)));
-    Ok(serving)
-}
-
-async fn serve_control(
-    planes: Arc<Planes>,
-    lab: Lab,
-    state: &StateDirectory,
-    endpoints: &mut Endpoints,
-) -> Result<AbortOnDropHandle<()>, StartError> {
-    let listener = loopback().await?;
-    let address = listener
-        .local_addr()
-        .map_err(StartError::setup("the control API"))?;
-    let token = state
-        .write_control_token()
-        .map_err(StartError::setup("the control token"))?;
-    endpoints.control = format!("http://{address}/");
-    let router: Router = control::router(Control {
-        planes,
-        address,
-        token: token.into(),
-        lab,
-    });
-    Ok(spawn(async move {
-        if let Err(error) =
-            axum::serve(listener.tap_io(|socket| send_at_once(socket)), router).await
-        {
-            tracing::error!(%error, "the control API ended");
-        }
-    }))
-}
-
-/// The lab console, and its address with the key.
-async fn serve_console(
-    lab: Lab,
-    state: &StateDirectory,
-) -> Result<(AbortOnDropHandle<()>, String), StartError> {
-    let listener = loopback().await?;
-    let address = listener
-        .local_addr()
-        .map_err(StartError::setup("the lab console"))?;
-    let (key, with_key) = state
-        .write_console(address)
-        .map_err(StartError::setup("the lab console's key"))?;
-    let router = console::router(lab, address, key.into());
-    let serving = spawn(async move {
-        if let Err(error) =
-            axum::serve(listener.tap_io(|socket| send_at_once(socket)), router).await
-        {
-            tracing::error!(%error, "the lab console ended");
-        }
-    });
-    Ok((serving, with_key))
-}
-
-/// Every host name that is played.
-fn host_names(model: &Model) -> Vec<String> {
-    let resources = model
-        .resources
-        .iter()
-        .map(|(name, resource)| resource.host(name));
-    [names::LOGIN_HOST, names::ISSUER_HOST]
-        .into_iter()
-        .map(str::to_owned)
-        .chain(resources)
-        .collect()
-}
-
-async fn loopback() -> Result<TcpListener, StartError> {
-    TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
-        .await
-        .map_err(StartError::setup("a port on loopback"))
-}
-
-fn port_of(listener: &TcpListener) -> Result<u16, StartError> {
-    let address = listener
-        .local_addr()
-        .map_err(StartError::setup("a port on loopback"))?;
-    Ok(address.port())
-}
-
-fn spawn(future: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
-    AbortOnDropHandle::new(tokio::spawn(future))
 }

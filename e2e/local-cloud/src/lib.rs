@@ -11,6 +11,7 @@ pub mod blob;
 pub mod clock;
 mod cloud;
 mod cluster;
+pub mod command;
 pub mod control;
 pub mod cosmos;
 mod directory;
@@ -27,6 +28,7 @@ pub mod keys;
 pub mod lab;
 pub mod model;
 pub mod names;
+mod network;
 mod proxy;
 pub mod roles;
 pub mod service_bus;
@@ -34,10 +36,11 @@ mod state;
 mod tls;
 mod unique_map;
 
-pub use cloud::{LocalCloud, StartError};
+pub use cloud::{LocalCloud, Options, StartError};
 pub use cluster::{Denial, RunningPod, TokenRequest, WebhookVersion};
 pub use directory::FederatedCredential;
 pub use entra::{EXCHANGE_AUDIENCE, ExternalIssuer};
+pub use network::Network;
 pub use state::Endpoints;
 
 #[cfg(test)]

@@ -226,10 +226,12 @@ async fn a_role(stack: &Stack) {
 async fn a_cloud_without_pods_has_seen_no_authentication() {
     let state = tempfile::tempdir().expect("a directory");
     platform::pod::install_crypto_provider();
-    let cloud =
-        local_cloud::LocalCloud::start(&e2e::default_model(), Some(state.path().to_owned()))
-            .await
-            .expect("the cloud starts");
+    let cloud = local_cloud::LocalCloud::start(local_cloud::Options {
+        state: Some(state.path().to_owned()),
+        ..local_cloud::Options::new(e2e::default_model())
+    })
+    .await
+    .expect("the cloud starts");
 
     let base = e2e::manifests::base_directory();
     let lines = lines(

@@ -2,9 +2,8 @@
 
 mod trust;
 
-use std::path::Path;
 
-use crate::LocalCloud;
+use crate::{LocalCloud, Options};
 
 /// A cloud, and what a right request to its control API has.
 struct Running {
@@ -17,7 +16,7 @@ struct Running {
 impl Running {
     async fn start() -> Self {
         let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/access.json");
-        let cloud = LocalCloud::start(Path::new(model), None)
+        let cloud = LocalCloud::start(Options::new(model))
             .await
             .expect("the cloud starts");
         let token = std::fs::read_to_string(cloud.state_directory().join("control-token"));

@@ -1,9 +1,8 @@
 //! Every mistake, made and mended at a running cloud; and who may use the console.
 
-use std::path::Path;
 
 use super::*;
-use crate::LocalCloud;
+use crate::{LocalCloud, Options};
 
 /// A cloud on the repository's own model, and a client of its console.
 struct Running {
@@ -16,7 +15,7 @@ struct Running {
 impl Running {
     async fn start() -> Self {
         let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/access.json");
-        let cloud = LocalCloud::start(Path::new(model), None).await;
+        let cloud = LocalCloud::start(Options::new(model)).await;
         let cloud = cloud.expect("the cloud starts");
         let (origin, key) = cloud.console().split_once("/#").expect("a key");
         Self {
