@@ -21,6 +21,7 @@ pub mod pod;
 pub mod probes;
 pub mod process;
 mod running_pod;
+pub mod runtime;
 mod service;
 pub mod stack;
 pub mod story;

@@ -29,6 +29,8 @@ pub struct Surroundings {
     pub overrides: BTreeMap<String, String>,
     /// Where volumes from `ConfigMap`s are written.
     pub volumes: PathBuf,
+    /// The file of the private CA.
+    pub ca: PathBuf,
 }
 
 /// The program that plays a container of this pod.
@@ -39,12 +41,7 @@ pub fn program(
     surroundings: &Surroundings,
 ) -> Result<Program> {
     let spec = pod.pod.spec.as_ref().context("the pod has no spec")?;
-    let [container] = &spec.containers[..] else {
-        bail!(
-            "the pod `{name}` has {} containers; the harness runs one",
-            spec.containers.len()
-        );
-    };
+    let container = only_container(name, spec)?;
     let directories = volumes(pod, spec, manifests, &surroundings.volumes)?;
     let mut environment = environment(container, manifests)?;
     for value in environment.values_mut() {
@@ -64,11 +61,22 @@ pub fn program(
     let (executable, mut arguments) = command(image)?;
     arguments.extend(container.args.clone().unwrap_or_default());
     Ok(Program {
-        name: name.to_owned(),
-        executable,
+        executable: executable.display().to_string(),
         arguments,
         environment,
+        ..Program::named(name)
     })
+}
+
+/// The container of a pod.
+pub fn only_container<'p>(name: &str, spec: &'p PodSpec) -> Result<&'p Container> {
+    match &spec.containers[..] {
+        [container] => Ok(container),
+        several => bail!(
+            "the pod `{name}` has {} containers; the harness runs one",
+            several.len()
+        ),
+    }
 }
 
 /// The program of an image: this very executable, which is both; or, with
@@ -94,7 +102,11 @@ fn command(image: &str) -> Result<(PathBuf, Vec<String>)> {
     ))
 }
 
-fn environment(container: &Container, manifests: &Manifests) -> Result<BTreeMap<String, String>> {
+/// The variables of a container, as the manifests say.
+pub fn environment(
+    container: &Container,
+    manifests: &Manifests,
+) -> Result<BTreeMap<String, String>> {
     let mut environment = BTreeMap::new();
     for source in container.env_from.iter().flatten() {
         let map = source
@@ -134,7 +146,7 @@ fn config_map<'m>(
 
 /// Where each volume is: projected ones where kubelet put them, those from
 /// `ConfigMap`s written here.
-fn volumes(
+pub fn volumes(
     pod: &RunningPod,
     spec: &PodSpec,
     manifests: &Manifests,
@@ -216,6 +228,7 @@ mod tests {
             ports: BTreeMap::from([(8080, 8081)]),
             overrides: BTreeMap::new(),
             volumes: root.path().to_owned(),
+            ca: PathBuf::new(),
         };
 
         let program = program("frontend-0", &pod, &manifests, &surroundings).expect("a program");

@@ -1,43 +1,97 @@
-//! A child process of the harness: started with exactly the environment that it
-//! is given, in a process group of its own, ending when its standard input
-//! closes. Its output goes to a log file; what it says as JSON can be waited for.
+//! A running program of the harness, whatever runs it (`runtime.rs`): its output
+//! goes to a log file, what it says as JSON can be waited for, and it is ended in
+//! time.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
-use rustix::process::{Pid, Signal, kill_process_group};
+use anyhow::{Result, bail};
 use serde_json::Value;
 use tokio::fs::File;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
-use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+use crate::runtime::{Child, Launched, Runtime};
 
 /// How many lines of a log are shown when its process fails.
 const SHOWN_LINES: usize = 20;
 
 /// What to start.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Program {
-    /// What the process is called, here and in its log's name.
+    /// What it is called, here and in its log's name.
     pub name: String,
-    /// The executable.
-    pub executable: PathBuf,
+    /// An executable of this machine, or an image.
+    pub executable: String,
     /// Its arguments.
     pub arguments: Vec<String>,
     /// Its whole environment.
     pub environment: BTreeMap<String, String>,
+    /// What only a container needs.
+    pub container: Container,
 }
 
-/// A running child.
+/// What only a container needs.
+#[derive(Clone, Debug, Default)]
+pub struct Container {
+    /// The network that it is in.
+    pub network: String,
+    /// The name under which others find it there; several containers may have one.
+    pub hostname: Option<String>,
+    /// Further names, of which it is the only one.
+    pub aliases: Vec<String>,
+    /// `user:group`, as numbers.
+    pub user: String,
+    /// Whether it can write to its root.
+    pub read_only: bool,
+    /// Whether a program in it may have more rights than its parent.
+    pub may_escalate: bool,
+    /// The capabilities that it does not have.
+    pub dropped_capabilities: Vec<String>,
+    /// What it sees of this machine.
+    pub mounts: Vec<Mount>,
+    /// The port of loopback at which each of its ports is published.
+    pub ports: BTreeMap<u16, u16>,
+}
+
+/// A file or directory of this machine in a container.
+#[derive(Clone, Debug)]
+pub struct Mount {
+    /// On this machine.
+    pub from: PathBuf,
+    /// In the container.
+    pub at: String,
+    /// Whether the container may write.
+    pub writable: bool,
+}
+
+impl Program {
+    /// A program of which nothing is known but how it is called.
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Where something is reached that the program says it listens at.
+    pub(crate) fn reached_at(&self, listens: SocketAddr) -> SocketAddr {
+        let published = self.container.ports.get(&listens.port());
+        published.map_or(listens, |&port| {
+            SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+        })
+    }
+}
+
+/// A running program.
 pub struct Process {
     program: Program,
-    child: Child,
-    stdin: Option<ChildStdin>,
+    child: Box<dyn Child>,
     log: PathBuf,
     lines: watch::Receiver<Vec<Value>>,
     readers: Vec<JoinHandle<()>>,
@@ -45,42 +99,25 @@ pub struct Process {
 
 impl Process {
     /// Starts a program; its log is a file in `logs`, continued if it is there.
-    pub async fn start(program: Program, logs: &Path) -> Result<Self> {
+    pub async fn start(runtime: &dyn Runtime, program: Program, logs: &Path) -> Result<Self> {
         tokio::fs::create_dir_all(logs).await?;
         let log = logs.join(format!("{}.log", program.name));
-        let mut child = Command::new(&program.executable)
-            .args(&program.arguments)
-            .env_clear()
-            .envs(&program.environment)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| {
-                format!(
-                    "{} does not start: {}",
-                    program.name,
-                    program.executable.display()
-                )
-            })?;
         let file = tokio::fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(&log)
             .await?;
         let file = Arc::new(tokio::sync::Mutex::new(file));
+        let Launched {
+            child,
+            output: [stdout, stderr],
+        } = runtime.launch(&program).await?;
         let (said, lines) = watch::channel(Vec::new());
-        let mut readers = Vec::new();
-        if let Some(stdout) = child.stdout.take() {
-            readers.push(tokio::spawn(copy(stdout, Arc::clone(&file), Some(said))));
-        }
-        if let Some(stderr) = child.stderr.take() {
-            readers.push(tokio::spawn(copy(stderr, file, None)));
-        }
+        let readers = vec![
+            tokio::spawn(copy(stdout, Arc::clone(&file), Some(said))),
+            tokio::spawn(copy(stderr, file, None)),
+        ];
         Ok(Self {
-            stdin: child.stdin.take(),
             program,
             child,
             log,
@@ -96,7 +133,7 @@ impl Process {
 
     /// Its number, while it runs.
     pub fn pid(&self) -> Option<u32> {
-        self.child.id()
+        self.child.pid()
     }
 
     /// Waits for a JSON line of its output that `wanted` takes something from.
@@ -158,11 +195,9 @@ impl Process {
         Ok(status)
     }
 
-    /// Asks the process to end (SIGTERM, and its standard input closes), waits,
-    /// and kills it if it takes longer than `grace`.
+    /// Asks the process to end, waits, and kills it if it takes longer than `grace`.
     pub async fn stop(&mut self, grace: Duration) -> Result<ExitStatus> {
-        self.signal(Signal::TERM);
-        drop(self.stdin.take());
+        self.child.ask_to_end().await;
         if let Ok(ended) = tokio::time::timeout(grace, self.ended()).await {
             return ended;
         }
@@ -173,10 +208,10 @@ impl Process {
         self.kill().await
     }
 
-    /// Kills the process group at once, as `kill -9` does.
+    /// Kills it at once, as `kill -9` does.
     pub async fn kill(&mut self) -> Result<ExitStatus> {
-        self.signal(Signal::KILL);
-        Ok(self.child.wait().await?)
+        self.child.kill().await;
+        self.child.wait().await
     }
 
     /// The end of the log, for a failure's story.
@@ -189,20 +224,6 @@ impl Process {
             self.log.display(),
             shown.join("\n")
         )
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = self
-            .child
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .and_then(Pid::from_raw);
-        // No id: it has ended and was waited for, so the number may be another's.
-        if let Some(group) = pid
-            && let Err(error) = kill_process_group(group, signal)
-        {
-            tracing::debug!(%error, name = self.program.name, "could not be signalled");
-        }
     }
 }
 
@@ -231,6 +252,7 @@ async fn copy(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::Processes;
 
     #[tokio::test]
     async fn a_child_has_the_environment_that_it_is_given_and_nothing_of_ours() {
@@ -238,13 +260,13 @@ mod tests {
         assert!(std::env::vars_os().count() > 1);
         let logs = tempfile::tempdir().expect("a directory");
         let program = Program {
-            name: "env".to_owned(),
-            executable: PathBuf::from("/usr/bin/env"),
-            arguments: Vec::new(),
+            executable: "/usr/bin/env".to_owned(),
             environment: BTreeMap::from([("GIVEN".to_owned(), "1".to_owned())]),
+            ..Program::named("env")
         };
 
-        let mut process = Process::start(program, logs.path()).await.expect("started");
+        let started = Process::start(&Processes, program, logs.path()).await;
+        let mut process = started.expect("started");
         let status = process.ended().await.expect("ended");
 
         assert!(status.success(), "{status}");

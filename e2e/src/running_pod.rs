@@ -5,6 +5,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use tokio::sync::{Mutex, watch};
 
 use crate::lifecycle::Lifecycle;
 use crate::process::{Process, Program};
+use crate::runtime::Runtime;
 
 /// How long a pod may take to become ready.
 const READY_WITHIN: Duration = Duration::from_mins(1);
@@ -41,6 +43,8 @@ impl Condition {
 
 /// A running pod.
 pub(crate) struct RunningPod {
+    /// What runs it.
+    runtime: Arc<dyn Runtime>,
     /// What is started, with the ports that it had at first.
     program: Program,
     /// What its manifest says about its life.
@@ -69,25 +73,23 @@ struct Current {
 impl RunningPod {
     /// Starts a pod's program, and waits until it says where it listens.
     pub(crate) async fn launch(
+        runtime: Arc<dyn Runtime>,
         mut program: Program,
         lifecycle: Lifecycle,
         logs: PathBuf,
     ) -> Result<Self> {
         let started = Instant::now();
-        let mut process = Process::start(program.clone(), &logs).await?;
+        let mut process = Process::start(&*runtime, program.clone(), &logs).await?;
         let (listen, management) = addresses(&mut process).await?;
         let listened_after = micros(started.elapsed());
-        for (variable, bound) in [("LISTEN", listen), ("MANAGEMENT_LISTEN", Some(management))] {
-            if let (Some(value), Some(bound)) = (program.environment.get_mut(variable), bound) {
-                *value = SocketAddr::from((Ipv4Addr::LOCALHOST, bound.port())).to_string();
-            }
-        }
+        keep_ports(&mut program, listen, management);
         Ok(Self {
+            listen: listen.map(|address| program.reached_at(address)),
+            management: program.reached_at(management),
+            runtime,
             program,
             lifecycle,
             logs,
-            listen,
-            management,
             first_started: started,
             condition: watch::Sender::new(Condition::ready(false)),
             supervised: AtomicBool::new(false),
@@ -233,7 +235,7 @@ impl RunningPod {
             .map(|&(name, value)| (name.to_owned(), value.to_owned()));
         program.environment.extend(with);
         *current = Current {
-            process: Process::start(program, &self.logs).await?,
+            process: Process::start(&*self.runtime, program, &self.logs).await?,
             started,
         };
         self.next_epoch();
@@ -254,6 +256,17 @@ impl RunningPod {
         let mut current = self.current.lock().await;
         self.next_epoch();
         current.process.stop(grace).await
+    }
+}
+
+/// A process that listened at any port of loopback does so at the same ports again.
+fn keep_ports(program: &mut Program, listen: Option<SocketAddr>, management: SocketAddr) {
+    for (variable, bound) in [("LISTEN", listen), ("MANAGEMENT_LISTEN", Some(management))] {
+        if let (Some(value), Some(bound)) = (program.environment.get_mut(variable), bound)
+            && bound.ip().is_loopback()
+        {
+            *value = SocketAddr::from((Ipv4Addr::LOCALHOST, bound.port())).to_string();
+        }
     }
 }
 

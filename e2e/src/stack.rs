@@ -20,9 +20,10 @@ use crate::control::Control;
 use crate::kubelet::{self, Happening};
 use crate::lifecycle::Lifecycle;
 use crate::manifests::Manifests;
-use crate::pod::{self, Surroundings};
-use crate::process::{Process, Program};
+use crate::pod::Surroundings;
+use crate::process::Process;
 use crate::running_pod::RunningPod;
+use crate::runtime::{CloudToRun, PodToRun, Runtime};
 use crate::service::{Endpoint, Service};
 
 /// The order in which Deployments start: the frontend is told the address of the
@@ -55,6 +56,8 @@ pub struct Options {
     pub webhook: WebhookVersion,
     /// How long the kubelet waits before it starts a pod again.
     pub back_off: BackOff,
+    /// What runs its parts; `runtime::use_runtime` says by default.
+    pub runtime: Option<Arc<dyn Runtime>>,
 }
 
 impl Default for Options {
@@ -69,6 +72,7 @@ impl Default for Options {
             only: None,
             webhook: WebhookVersion::default(),
             back_off: BackOff::default(),
+            runtime: None,
         }
     }
 }
@@ -177,6 +181,7 @@ pub struct Stack {
     endpoints: Endpoints,
     manifests: Manifests,
     options: Options,
+    runtime: Arc<dyn Runtime>,
     client: reqwest::Client,
     directory: TempDir,
 }
@@ -214,22 +219,19 @@ impl Stack {
         let directory = tempfile::Builder::new().prefix("todolist-").tempdir()?;
         let state = directory.path().join("cloud");
         let model = options.model.clone().unwrap_or_else(crate::default_model);
-        let mut environment = options.everywhere.clone();
-        environment.insert("NO_COLOR".to_owned(), "1".to_owned());
-        let program = Program {
-            name: "cloud".to_owned(),
-            executable: crate::executable()?,
-            arguments: vec![
-                "cloud".to_owned(),
-                "--until-stdin-closes".to_owned(),
-                "--log=info".to_owned(),
-                format!("--model={}", model.display()),
-                format!("--state={}", state.display()),
-                format!("--webhook={}", options.webhook),
-            ],
-            environment,
+        let runtime = options.runtime.clone();
+        let runtime = runtime.unwrap_or_else(crate::runtime::default_runtime);
+        let cloud = CloudToRun {
+            stack: &name_of(&directory),
+            model: &model,
+            state: &state,
+            webhook: options.webhook,
         };
-        let mut cloud = Process::start(program, &directory.path().join("logs")).await?;
+        let mut program = runtime.cloud(cloud).await?;
+        program.environment.extend(options.everywhere.clone());
+        let no_color = ("NO_COLOR".to_owned(), "1".to_owned());
+        program.environment.extend([no_color]);
+        let mut cloud = Process::start(&*runtime, program, &directory.path().join("logs")).await?;
         let endpoints = cloud_endpoints(&mut cloud, &state).await?;
         let control = Control::open(&state, &endpoints)?;
         for account in &manifests.service_accounts {
@@ -250,6 +252,7 @@ impl Stack {
             endpoints,
             manifests,
             options,
+            runtime,
             client: reqwest::Client::builder()
                 .no_proxy()
                 .timeout(Duration::from_secs(30))
@@ -326,11 +329,23 @@ impl Stack {
             ports: BTreeMap::from([(8080, port)]),
             overrides,
             volumes: self.directory.path().join("volumes").join(name),
+            ca: self.cloud_state().join("ca.pem"),
         };
         let lifecycle = Lifecycle::of(&admitted.pod, self.options.back_off)
             .with_context(|| format!("the pod `{name}` cannot be run"))?;
-        let program = pod::program(name, &admitted, &self.manifests, &surroundings)?;
-        let running = Arc::new(RunningPod::launch(program, lifecycle, self.logs()).await?);
+        let runtime = Arc::clone(&self.runtime);
+        let program = runtime
+            .pod(PodToRun {
+                stack: &self.name(),
+                name,
+                deployment,
+                admitted: &admitted,
+                manifests: &self.manifests,
+                surroundings: &surroundings,
+            })
+            .await?;
+        let running = RunningPod::launch(runtime, program, lifecycle, self.logs()).await?;
+        let running = Arc::new(running);
         self.kubelet.spawn(kubelet::look_after(
             Arc::clone(&running),
             self.client.clone(),
@@ -350,6 +365,11 @@ impl Stack {
         alone
             .chain(services.map(|(name, service)| (name.clone(), service.address())))
             .collect()
+    }
+
+    /// What the stack is called; no other has this name.
+    pub fn name(&self) -> String {
+        name_of(&self.directory)
     }
 
     /// The names of the pods, in order.
@@ -497,6 +517,12 @@ impl Stack {
         pod.map(AsRef::as_ref)
             .with_context(|| format!("there is no pod `{name}`"))
     }
+}
+
+/// What a stack is called: as its directory.
+fn name_of(directory: &TempDir) -> String {
+    let name = directory.path().file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 async fn cloud_endpoints(cloud: &mut Process, state: &std::path::Path) -> Result<Endpoints> {

@@ -63,6 +63,7 @@ fn main() -> ExitCode {
 fn run_probes() -> Result<Run> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
+        containers::use_target().await?;
         let stack = Stack::start(Options::default(), |_| {}).await?;
         let control = stack.control();
         let state_before = control.state().await?;

@@ -16,7 +16,6 @@ use crate::clock::Clock;
 use crate::cluster::{Cluster, WebhookVersion, issuer};
 use crate::entra::{Entra, ExternalIssuer, Issuers};
 use crate::faults::Faults;
-use crate::front_door::{self, Routes};
 use crate::gate::Gate;
 use crate::holds::Holds;
 use crate::key_vault::KeyVault;
@@ -34,7 +33,7 @@ mod resources;
 mod serving;
 
 use resources::{Digest, Resources, host_names};
-use serving::{Buses, serve_buses, serve_console, serve_control, serve_planes, spawn};
+use serving::{Buses, serve_buses, serve_console, serve_control, serve_names, serve_planes, spawn};
 
 /// Why the cloud does not start.
 #[derive(Debug, thiserror::Error)]
@@ -155,15 +154,7 @@ impl LocalCloud {
     /// without one it makes a temporary one.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let roles = Roles::built_in();
-        let path = &options.model;
-        let file = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|source| StartError::ModelFile {
-            file: file.clone(),
-            source,
-        })?;
-        let model =
-            Model::parse(&text, &roles).map_err(|source| StartError::Model { file, source })?;
-        let model = model.in_file(model::file_name(path));
+        let model = read(&options.model, &roles)?;
         start(model, roles, options).await
     }
 
@@ -195,6 +186,21 @@ impl LocalCloud {
     }
 }
 
+/// Every host name that a cloud on the access model in this file plays.
+pub fn played_hosts(model: &Path) -> Result<Vec<String>, StartError> {
+    Ok(host_names(&read(model, &Roles::built_in())?))
+}
+
+fn read(path: &Path, roles: &Roles) -> Result<Model, StartError> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|source| StartError::ModelFile {
+        file: file.clone(),
+        source,
+    })?;
+    let model = Model::parse(&text, roles).map_err(|source| StartError::Model { file, source })?;
+    Ok(model.in_file(model::file_name(path)))
+}
+
 async fn start(model: Model, roles: Roles, options: Options) -> Result<LocalCloud, StartError> {
     let Options { state, network, .. } = options;
     let state = StateDirectory::create(state).map_err(StartError::setup("the state directory"))?;
@@ -212,9 +218,7 @@ async fn start(model: Model, roles: Roles, options: Options) -> Result<LocalClou
     let listener = network::loopback().await?;
     let port = port_of(&listener);
     let played = hosts.clone();
-    let proxy = proxy::start(hosts, port)
-        .await
-        .map_err(StartError::setup("the proxy"))?;
+    let proxy = proxy::start(network::bind(network.proxy).await?, hosts, port);
     let client =
         proxy::client(&tls.ca_pem, proxy.address).map_err(StartError::setup("the HTTP client"))?;
     let gate = Gate::new(
@@ -251,12 +255,8 @@ async fn start(model: Model, roles: Roles, options: Options) -> Result<LocalClou
         serving.push(spawn(serve_buses(listener, Arc::clone(&tls.server), only)));
     }
     if let Some(address) = network.names {
-        let (https, amqps) = network::real_ports(address).await?;
-        let routes = Routes::by_host(planes.clone());
-        let (for_https, for_amqps) = (Arc::clone(&tls.server), Arc::clone(&tls.server));
-        serving.push(spawn(front_door::serve_tls(https, for_https, routes)));
-        let all = Buses::of(&resources.amqp);
-        serving.push(spawn(serve_buses(amqps, for_amqps, all)));
+        let buses = Buses::of(&resources.amqp);
+        serving.extend(serve_names(address, planes.clone(), buses, &tls.server).await?);
     }
     serving.extend(serve_planes(listener, planes, &tls.server, &mut endpoints).await?);
 

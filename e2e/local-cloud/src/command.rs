@@ -46,6 +46,9 @@ pub struct Arguments {
     /// file. Pods then get no proxy.
     #[arg(long, value_name = "ADDRESS")]
     names_on: Option<IpAddr>,
+    /// Where the proxy listens; any port of loopback by default.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    proxy_on: Option<SocketAddr>,
     /// Where the control API listens; any port of loopback by default. It answers to
     /// 127.0.0.1 and localhost at this port: publish it at the same one.
     #[arg(long, value_name = "ADDRESS:PORT")]
@@ -72,6 +75,7 @@ impl Arguments {
             issuers: self.issuer,
             network: Network {
                 names: self.names_on,
+                proxy: self.proxy_on.unwrap_or(by_default.proxy),
                 control: self.control_on.unwrap_or(by_default.control),
                 console: self.console_on.unwrap_or(by_default.console),
             },

@@ -36,7 +36,7 @@ mod state;
 mod tls;
 mod unique_map;
 
-pub use cloud::{LocalCloud, Options, StartError};
+pub use cloud::{LocalCloud, Options, StartError, played_hosts};
 pub use cluster::{Denial, RunningPod, TokenRequest, WebhookVersion};
 pub use directory::FederatedCredential;
 pub use entra::{EXCHANGE_AUDIENCE, ExternalIssuer};

@@ -25,6 +25,8 @@ pub struct Network {
     /// Where the planes are served under their real names, at ports 443 and 5671:
     /// for clients whose resolver leads there. Pods then get no proxy.
     pub names: Option<IpAddr>,
+    /// The proxy, for clients that know the real names only through it.
+    pub proxy: SocketAddr,
     /// The control API. It answers to `localhost` and `127.0.0.1` at this port only,
     /// so a container publishes it at the same port.
     pub control: SocketAddr,
@@ -36,6 +38,7 @@ impl Default for Network {
     fn default() -> Self {
         Self {
             names: None,
+            proxy: LOOPBACK,
             control: LOOPBACK,
             console: LOOPBACK,
         }

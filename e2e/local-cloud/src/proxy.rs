@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::front_door::send_at_once;
+use crate::network::from_this_machine;
 
 type Answer = Response<Either<Full<Bytes>, Empty<Bytes>>>;
 
@@ -26,18 +27,18 @@ pub(crate) struct Proxy {
 }
 
 /// Starts a proxy that tunnels these hosts (port 443) to a port on loopback.
-pub(crate) async fn start(
+pub(crate) fn start(
+    listener: TcpListener,
     hosts: impl IntoIterator<Item = String>,
     to: u16,
-) -> std::io::Result<Proxy> {
-    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
-    let address = listener.local_addr()?;
+) -> Proxy {
+    let address = from_this_machine(&listener);
     let hosts: Arc<BTreeSet<String>> = Arc::new(hosts.into_iter().collect());
     let serving = tokio::spawn(serve(listener, hosts, to));
-    Ok(Proxy {
+    Proxy {
         address,
         _serving: AbortOnDropHandle::new(serving),
-    })
+    }
 }
 
 /// A client for what is behind the proxy: it trusts the private CA alone, goes
@@ -147,7 +148,8 @@ mod tests {
     use super::*;
 
     async fn first_line(request: &str) -> String {
-        let proxy = start(["known.test".to_owned()], 1).await.expect("a port");
+        let listener = crate::network::loopback().await.expect("a port");
+        let proxy = start(listener, ["known.test".to_owned()], 1);
         let mut stream = TcpStream::connect(proxy.address)
             .await
             .expect("the proxy listens");

@@ -14,6 +14,7 @@ use chromiumoxide::browser::Browser;
 use chromiumoxide::error::CdpError;
 use chromiumoxide::handler::{Handler, HandlerConfig};
 use e2e::process::{Process, Program};
+use e2e::runtime::Processes;
 use futures::StreamExt as _;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -64,7 +65,8 @@ impl Chromium {
     /// Starts Chromium; its log is beside those of the workload.
     pub(crate) async fn start(executable: &Path, logs: &Path) -> Result<Self> {
         let profile = tempfile::Builder::new().prefix("chromium-").tempdir()?;
-        let mut process = Process::start(program(executable, profile.path()), logs).await?;
+        let program = program(executable, profile.path());
+        let mut process = Process::start(&Processes, program, logs).await?;
         let address = debugger(&mut process, profile.path()).await?;
         let config = HandlerConfig {
             viewport: None,
@@ -114,14 +116,14 @@ fn program(executable: &Path, profile: &Path) -> Program {
         arguments.push("--no-sandbox".to_owned());
     }
     Program {
-        name: "chromium".to_owned(),
-        executable: PathBuf::from(env!("CARGO_BIN_EXE_e2e")),
+        executable: env!("CARGO_BIN_EXE_e2e").to_owned(),
         arguments,
         environment: BTreeMap::from([
             ("HOME".to_owned(), profile.display().to_string()),
             ("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned()),
             ("TZ".to_owned(), "UTC".to_owned()),
         ]),
+        ..Program::named("chromium")
     }
 }
 

@@ -1,5 +1,6 @@
 //! The load of `load.rs`, while processes of the workload are killed as `kill -9`
-//! does: nothing is lost, and nothing is done twice.
+//! does, or stopped as `docker stop` and a node's drain do: nothing is lost, and
+//! nothing is done twice.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -112,6 +113,43 @@ async fn processes_that_are_killed_at_any_time_lose_nothing_and_do_nothing_twice
         .advance(PAST_THE_LOCK)
         .await
         .expect("advanced");
+
+    journal.is_kept(&stack, &api).await;
+    stack.stop(|_| {}).await.expect("everything ends");
+}
+
+/// Stops every pod once, one after the other, as the load goes on.
+async fn stop_each(stack: &Stack, journal: &Journal) {
+    let pods: Vec<String> = stack.pods().map(str::to_owned).collect();
+    let mut acknowledged = journal.acknowledged();
+    for (number, pod) in (1..).zip(&pods) {
+        let due = number * load::CHANGES / (pods.len() + 1);
+        let reached = acknowledged.wait_for(|count| *count >= due).await;
+        drop(reached.expect("the journal is kept"));
+        let ended = stack.end_pod(pod).await.expect("it ends");
+        assert!(ended.success(), "{pod} ended with {ended}");
+        until_restarted(stack, pod, 1).await;
+        stack.wait_until_ready(pod).await.expect("ready again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_that_are_stopped_one_by_one_end_well_and_lose_nothing() {
+    let mut random = Random::from(seed());
+    let options = two_of_each()
+        .with("backend", "RELAY_SWEEP_SECONDS", "1")
+        .with("worker", "WORKER_SWEEP_SECONDS", "1")
+        .back_off(Duration::from_millis(10));
+    let stack = start(options).await;
+    stack.supervise();
+    let journal = Journal::default();
+    let api = Api::at(&stack).await;
+
+    // A stopped pod takes no connection any more, as a killed one does.
+    tokio::join!(
+        load::run(&stack, &journal, &Faults::Kills, random.fork()),
+        stop_each(&stack, &journal),
+    );
 
     journal.is_kept(&stack, &api).await;
     stack.stop(|_| {}).await.expect("everything ends");

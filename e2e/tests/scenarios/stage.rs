@@ -20,6 +20,9 @@ pub(crate) fn prepare() {
 /// Starts the workload for one scenario.
 pub(crate) async fn start(options: Options) -> Stack {
     prepare();
+    containers::use_target()
+        .await
+        .expect("what E2E_TARGET names is there");
     Stack::start(options, |_| {})
         .await
         .expect("the workload starts")

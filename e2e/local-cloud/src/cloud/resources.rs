@@ -71,8 +71,8 @@ impl Resources {
     }
 }
 
-/// Every host name that is played.
-pub(super) fn host_names(model: &Model) -> Vec<String> {
+/// Every host name that a cloud on this access model plays.
+pub(crate) fn host_names(model: &Model) -> Vec<String> {
     let resources = model
         .resources
         .iter()

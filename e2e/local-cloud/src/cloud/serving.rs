@@ -1,6 +1,7 @@
 //! Who answers at which listener.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -52,13 +53,30 @@ pub(super) async fn serve_buses(listener: TcpListener, tls: Arc<rustls::ServerCo
     front_door::accept_tls(listener, tls, move |stream| {
         let bus = buses.named(stream.get_ref().1.server_name());
         async move {
-            match bus {
-                Some(bus) => bus.serve(stream).await,
-                None => tracing::warn!("an AMQP client named no namespace that is played"),
+            if let Some(bus) = bus {
+                bus.serve(stream).await;
+            } else {
+                tracing::warn!("an AMQP client named no namespace that is played");
             }
         }
     })
     .await;
+}
+
+/// Serves everything under its real name, at Azure's own ports of an address.
+pub(super) async fn serve_names(
+    address: IpAddr,
+    planes: BTreeMap<String, Router>,
+    buses: Buses,
+    tls: &Arc<rustls::ServerConfig>,
+) -> Result<[AbortOnDropHandle<()>; 2], StartError> {
+    let (https, amqps) = network::real_ports(address).await?;
+    let routes = Routes::by_host(planes);
+    let planes = front_door::serve_tls(https, Arc::clone(tls), routes);
+    Ok([
+        spawn(planes),
+        spawn(serve_buses(amqps, Arc::clone(tls), buses)),
+    ])
 }
 
 /// Serves all planes on one listener by their names, and each on a port of its own.

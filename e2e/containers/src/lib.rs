@@ -1,0 +1,32 @@
+//! The workload in containers: our images on one Docker network, with the local
+//! cloud in it under Azure's own host names.
+//!
+//! What is the same as for processes: manifests, admission, projected tokens,
+//! probes, and every scenario. What only a container has is real here: paths as the
+//! manifests mount them, ports as they declare them, Service names by DNS, the user,
+//! the read-only root and the dropped capabilities.
+//!
+//! With `E2E_TARGET=containers` the matrix and the scenarios run so.
+
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use platform::settings::Vars;
+
+mod container;
+pub mod docker;
+
+pub use docker::Docker;
+
+/// Runs the stacks of this process where `E2E_TARGET` says; processes by default.
+/// What it says wrongly, or a daemon or an image that is missing, is an error.
+pub async fn use_target() -> Result<()> {
+    match Vars::from_process().get("E2E_TARGET").as_deref() {
+        None | Some("embedded") => Ok(()),
+        Some("containers") => {
+            e2e::runtime::use_runtime(Arc::new(Docker::connect().await?));
+            Ok(())
+        }
+        Some(other) => bail!("E2E_TARGET is `embedded` or `containers`, not `{other}`"),
+    }
+}
