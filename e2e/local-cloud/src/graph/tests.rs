@@ -75,7 +75,17 @@ impl Tenant {
     }
 
     async fn ask(&self, path: &str, token: Option<&str>) -> (StatusCode, HeaderMap, Value) {
-        let mut request = Request::get(path).header("client-request-id", CLIENT_REQUEST);
+        self.ask_by(Method::GET, path, token).await
+    }
+
+    async fn ask_by(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+    ) -> (StatusCode, HeaderMap, Value) {
+        let request = Request::builder().method(method).uri(path);
+        let mut request = request.header("client-request-id", CLIENT_REQUEST);
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -247,17 +257,20 @@ async fn who_does_not_exist_is_not_found_by_whom_may_look() {
 async fn whatever_else_is_refused_with_501_naming_it() {
     let tenant = Tenant::new();
     let token = tenant.token("reader", AUDIENCE);
-    for path in [
-        "/v1.0/users",
-        "/v1.0/servicePrincipals",
-        "/beta/servicePrincipals(appId='1')",
-        "/v1.0/servicePrincipals(appId='1')/owners",
-        "/v1.0/servicePrincipals(appId='1')?$select=id",
+    for (method, path) in [
+        (Method::GET, "/v1.0/users"),
+        (Method::GET, "/v1.0/servicePrincipals"),
+        (Method::GET, "/beta/servicePrincipals(appId='1')"),
+        (Method::GET, "/v1.0/servicePrincipals(appId='1')/owners"),
+        (Method::GET, "/v1.0/servicePrincipals(appId='1')/x(y='2')"),
+        (Method::GET, "/v1.0/servicePrincipals(appId='1')?$select=id"),
+        (Method::DELETE, "/v1.0/servicePrincipals(appId='1')"),
     ] {
-        let (status, _, body) = tenant.ask(path, Some(&token)).await;
+        let (status, _, body) = tenant.ask_by(method.clone(), path, Some(&token)).await;
 
-        assert_eq!(status, StatusCode::NOT_IMPLEMENTED);
-        let message = format!("the local cloud does not implement GET {path} of Microsoft Graph");
+        assert_eq!(status, StatusCode::NOT_IMPLEMENTED, "{method} {path}");
+        let message =
+            format!("the local cloud does not implement {method} {path} of Microsoft Graph");
         assert_eq!(error_of(&body), ("NotImplemented", message.as_str()));
     }
 }
