@@ -441,6 +441,11 @@ fn no_signature_leaves_in_whatever_form_it_came() {
         "identity": "frontend", "subject": null, "action": good, "scope": format!("vault/secrets/{good}"),
         "decision": "denied", "code": "NoRoleAssignment", "why": good,
     });
+    let no_role_has_it = json!({
+        "sequence": 1, "at": "2026-11-28T12:00:00Z", "by": "cosmos", "operation": "ReadItem",
+        "identity": "frontend", "subject": null, "action": format!("Microsoft.DocumentDB/{good}"),
+        "scope": "cosmos", "decision": "denied", "code": "NoRoleAssignment", "why": good,
+    });
     let inputs = [
         good.clone(),
         format!("  Bearer {good}\n"),
@@ -458,6 +463,7 @@ fn no_signature_leaves_in_whatever_form_it_came() {
         record.to_string(),
         gate.to_string(),
         role.to_string(),
+        no_role_has_it.to_string(),
         format!("AADSTS700213: No match for presented assertion subject '{good}'."),
         format!("AADSTS700211: No match for presented assertion issuer '{good}'."),
         format!("AADSTS700016: Application with identifier '{good}' was not found"),

@@ -1,6 +1,7 @@
 //! Microsoft Graph, asked as an application asks it.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
@@ -9,6 +10,7 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::audit::{Audit, Decision};
 use crate::entra::access_token;
+use crate::faults::{Name, Switch};
 use crate::holds::Holds;
 use crate::keys::KeyRing;
 use crate::model::{Grant, Model};
@@ -193,11 +195,36 @@ async fn the_roles_are_those_of_the_token_and_so_a_change_waits_for_the_next_one
 }
 
 #[tokio::test]
+async fn a_role_that_has_not_arrived_is_not_in_a_token() {
+    let tenant = Tenant::new();
+    let fault = Switch::on(Name::RoleDelay);
+    tenant
+        .gate
+        .faults()
+        .switch_on(fault)
+        .expect("it makes sense");
+    let role = Grant {
+        identity: "app".to_owned(),
+        role: "Application.Read.All".to_owned(),
+        scope: Scope::new(["graph"]),
+    };
+    tenant.gate.grant(role).expect("it makes sense");
+
+    let status = async || {
+        let token = tenant.token("app", AUDIENCE);
+        tenant.ask_for("other", Some(&token)).await.0
+    };
+    assert_eq!(status().await, StatusCode::FORBIDDEN);
+    tenant.clock.advance(Duration::from_mins(10));
+    assert_eq!(status().await, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_bad_token_is_told_what_is_wrong_with_it() {
     let tenant = Tenant::new();
     let elsewhere = tenant.token("reader", "https://vault.azure.net");
     let expired = tenant.token("reader", AUDIENCE);
-    tenant.clock.advance(std::time::Duration::from_hours(25));
+    tenant.clock.advance(Duration::from_hours(25));
     let good = tenant.token("reader", AUDIENCE);
     let (message, _) = good.rsplit_once('.').expect("three parts");
     let unsigned = format!("{message}.");
