@@ -130,7 +130,10 @@ mod tests {
     /// The status of the discovery document, and how long it took.
     async fn asked(faults: &Faults) -> (StatusCode, Duration) {
         let router = router(&KeyRing::generate(), &Clock::system(), faults);
-        let url = format!("{}.well-known/openid-configuration", names::cluster_issuer());
+        let url = format!(
+            "{}.well-known/openid-configuration",
+            names::cluster_issuer()
+        );
         let path = url.split_once(names::ISSUER_HOST).expect("a path").1;
         let request = Request::get(path).body(Body::empty()).expect("a request");
         let begin = Instant::now();

@@ -59,7 +59,8 @@ async fn only_old_blobs_that_nobody_knows_are_removed(work: &AtWork) {
     let young = "inbox/6b1f7c52-3a43-4f5e-9f8e-0a8f5d0c1e22";
     let foreign = "readme/of-somebody-else.txt";
     let removing = hold(&work.stack, "worker", "DeleteBlob", ATTACHMENTS).await;
-    work.put_blob(replaced, b"I am the first in the list.").await;
+    work.put_blob(replaced, b"I am the first in the list.")
+        .await;
     work.put_blob(foreign, b"I am none of yours.").await;
     work.put_blob(unknown, b"Nobody knows me.").await;
     work.stack.control().advance(AHEAD).await.expect("advanced");
