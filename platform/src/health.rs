@@ -180,6 +180,7 @@ mod tests {
         let readiness = Readiness::new(&Shutdown::manual());
         let key = readiness.check("session-key");
         let router = management(readiness, None);
+        assert_eq!(ask(&router, "/readyz").await.0, 503, "nothing was tried");
 
         key.waiting("Key Vault 403 ForbiddenByRbac");
         let (status, body) = ask(&router, "/readyz").await;

@@ -86,17 +86,27 @@ pub(crate) fn http_client(bounds: &Bounds) -> reqwest::Client {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use azure_core::error::ErrorKind;
     use azure_core::http::headers::Headers;
     use azure_core::http::{
         AsyncRawResponse, Context, HttpClient, Method, Pipeline, Request, StatusCode, Url,
     };
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    /// Answers 503 each time and counts.
-    #[derive(Debug, Default)]
+    /// Answers the same each time and counts.
+    #[derive(Debug)]
     struct Unavailable {
-        attempts: AtomicU32,
+        status: StatusCode,
         retry_after: Option<&'static str>,
+        attempts: AtomicU32,
+    }
+
+    fn answering(status: StatusCode, retry_after: Option<&'static str>) -> Arc<Unavailable> {
+        Arc::new(Unavailable {
+            status,
+            retry_after,
+            attempts: AtomicU32::default(),
+        })
     }
 
     #[async_trait::async_trait]
@@ -107,11 +117,8 @@ mod tests {
             if let Some(seconds) = self.retry_after {
                 headers.insert("retry-after", seconds);
             }
-            Ok(AsyncRawResponse::from_bytes(
-                StatusCode::ServiceUnavailable,
-                headers,
-                "",
-            ))
+            let words = r#"{ "error": { "code": "Busy", "message": "come again later" } }"#;
+            Ok(AsyncRawResponse::from_bytes(self.status, headers, words))
         }
     }
 
@@ -130,7 +137,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_service_that_is_down_is_tried_three_times() {
-        let service = Arc::new(Unavailable::default());
+        let service = answering(StatusCode::ServiceUnavailable, None);
 
         let error = send(&service).await.expect_err("503");
 
@@ -140,31 +147,40 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_shall_come_again_too_late_is_told_at_once() {
-        let service = Arc::new(Unavailable {
-            retry_after: Some("60"),
-            ..Unavailable::default()
-        });
+        let service = answering(StatusCode::ServiceUnavailable, Some("60"));
         let start = tokio::time::Instant::now();
 
         let error = send(&service).await.expect_err("503");
 
         assert_eq!(error.http_status(), Some(StatusCode::ServiceUnavailable));
+        let ErrorKind::HttpResponse { error_code, .. } = error.kind() else {
+            panic!("not an answer: {error}");
+        };
+        assert_eq!(error_code.as_deref(), Some("Busy"));
         assert_eq!(start.elapsed(), Duration::ZERO);
         assert_eq!(service.attempts.load(Ordering::Relaxed), 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_short_retry_after_is_heeded() {
-        let service = Arc::new(Unavailable {
-            retry_after: Some("2"),
-            ..Unavailable::default()
-        });
+        let service = answering(StatusCode::ServiceUnavailable, Some("2"));
         let start = tokio::time::Instant::now();
 
         let error = send(&service).await.expect_err("503");
 
         assert_eq!(error.http_status(), Some(StatusCode::ServiceUnavailable));
         assert_eq!(start.elapsed(), Duration::from_secs(4));
+    }
+
+    /// The retries heed it of 429 and 503 only.
+    #[tokio::test(start_paused = true)]
+    async fn a_retry_after_that_is_not_heeded_ends_no_call() {
+        let service = answering(StatusCode::InternalServerError, Some("60"));
+
+        let error = send(&service).await.expect_err("500");
+
+        assert_eq!(error.http_status(), Some(StatusCode::InternalServerError));
+        assert_eq!(service.attempts.load(Ordering::Relaxed), 3);
     }
 
     /// Never answers.

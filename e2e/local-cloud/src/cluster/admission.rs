@@ -305,13 +305,19 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_name_that_leaves_its_directory_is_not_admitted() {
-        for metadata in [
-            json!({ "namespace": "ns", "name": "../p" }),
-            json!({ "namespace": "../ns", "name": "p" }),
+    fn a_name_that_leaves_its_directory_is_not_admitted() {
+        for (namespace, name, volume) in [
+            ("ns", "../p", "v"),
+            ("../ns", "p", "v"),
+            ("ns", "p", "../v"),
+            ("ns", "p", ""),
         ] {
-            let pod = pod(json!({ "metadata": metadata, "spec": { "containers": [] } }));
-            assert_eq!(validate(&pod).expect_err("no name").code, 422);
+            let pod = pod(json!({
+                "metadata": { "namespace": namespace, "name": name },
+                "spec": { "containers": [], "volumes": [{ "name": volume }] },
+            }));
+            let denial = validate(&pod).expect_err("no name");
+            assert_eq!(denial.code, 422, "{denial}");
         }
     }
 

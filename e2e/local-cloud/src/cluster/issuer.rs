@@ -117,3 +117,46 @@ fn cached(mut response: Response) -> Response {
     response.headers_mut().insert(header::CACHE_CONTROL, hour);
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use tokio::time::{Duration, Instant};
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::faults::{Name, Switch};
+
+    /// The status of the discovery document, and how long it took.
+    async fn asked(faults: &Faults) -> (StatusCode, Duration) {
+        let router = router(&KeyRing::generate(), &Clock::system(), faults);
+        let url = format!(
+            "{}.well-known/openid-configuration",
+            names::cluster_issuer()
+        );
+        let path = url.split_once(names::ISSUER_HOST).expect("a path").1;
+        let request = Request::get(path).body(Body::empty()).expect("a request");
+        let begin = Instant::now();
+        let answer = router.oneshot(request).await.expect("an answer");
+        (answer.status(), begin.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_there_is_a_fault_its_documents_come_late_or_not_at_all() {
+        let faults = Faults::new(Clock::system());
+        assert_eq!(asked(&faults).await, (StatusCode::OK, Duration::ZERO));
+
+        let slow = Switch {
+            seconds: Some(3),
+            ..Switch::on(Name::SlowKeys)
+        };
+        faults.switch_on(slow).expect("it makes sense");
+        let late = (StatusCode::OK, Duration::from_secs(3));
+        assert_eq!(asked(&faults).await, late);
+
+        let away = Switch::on(Name::IssuerUnreachable);
+        faults.switch_on(away).expect("it makes sense");
+        let refused = (StatusCode::SERVICE_UNAVAILABLE, Duration::ZERO);
+        assert_eq!(asked(&faults).await, refused);
+    }
+}

@@ -239,15 +239,9 @@ fn shown(claims: &Claims, now: OffsetDateTime) -> Vec<Claim> {
                 Value::String(text) => text.clone(),
                 other => other.to_string(),
             };
-            // A token within a token is one too.
-            let value = if value.contains("eyJ") {
-                "(a token)".to_owned()
-            } else {
-                cut(&value)
-            };
             Claim {
                 name: cut(name),
-                value,
+                value: cut(&value),
             }
         })
         .collect()

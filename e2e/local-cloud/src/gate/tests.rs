@@ -3,6 +3,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::faults::{Name, Switch};
 use crate::keys::SigningKey;
 use crate::testing::Fixture;
 
@@ -345,6 +346,42 @@ async fn a_revoked_grant_is_gone_at_once_and_can_come_back() {
     decide(&fixture, "frontend", secret())
         .await
         .expect("the grant is back");
+}
+
+#[tokio::test]
+async fn a_role_that_has_not_arrived_does_not_count_and_is_explained_as_missing() {
+    let fixture = Fixture::new();
+    let fault = Switch::on(Name::RoleDelay);
+    let delayed = Duration::from_mins(10);
+    let grant = fixture.model.grants[0].clone();
+    let get = || {
+        decide(
+            &fixture,
+            "frontend",
+            get_secret("vault/secrets/session-key"),
+        )
+    };
+    fixture
+        .gate
+        .faults()
+        .switch_on(fault)
+        .expect("it makes sense");
+
+    assert!(fixture.gate.revoke(&grant));
+    get().await.expect("nobody has heard of it");
+    fixture.clock.advance(delayed);
+    fixture.gate.grant(grant).expect("the grant is valid");
+    get().await.expect_err("nobody has heard that it is back");
+    let last = fixture.audit.after(0).pop().expect("it is audited");
+    let why = last
+        .explanation
+        .as_ref()
+        .expect("it is explained")
+        .to_string();
+    assert!(why.contains("the assignment was taken away since"), "{why}");
+
+    fixture.clock.advance(delayed);
+    get().await.expect("it has arrived");
 }
 
 #[test]

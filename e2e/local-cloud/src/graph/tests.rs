@@ -1,6 +1,7 @@
 //! Microsoft Graph, asked as an application asks it.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
@@ -9,6 +10,7 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::audit::{Audit, Decision};
 use crate::entra::access_token;
+use crate::faults::{Name, Switch};
 use crate::holds::Holds;
 use crate::keys::KeyRing;
 use crate::model::{Grant, Model};
@@ -75,7 +77,17 @@ impl Tenant {
     }
 
     async fn ask(&self, path: &str, token: Option<&str>) -> (StatusCode, HeaderMap, Value) {
-        let mut request = Request::get(path).header("client-request-id", CLIENT_REQUEST);
+        self.ask_by(Method::GET, path, token).await
+    }
+
+    async fn ask_by(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+    ) -> (StatusCode, HeaderMap, Value) {
+        let request = Request::builder().method(method).uri(path);
+        let mut request = request.header("client-request-id", CLIENT_REQUEST);
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -183,11 +195,36 @@ async fn the_roles_are_those_of_the_token_and_so_a_change_waits_for_the_next_one
 }
 
 #[tokio::test]
+async fn a_role_that_has_not_arrived_is_not_in_a_token() {
+    let tenant = Tenant::new();
+    let fault = Switch::on(Name::RoleDelay);
+    tenant
+        .gate
+        .faults()
+        .switch_on(fault)
+        .expect("it makes sense");
+    let role = Grant {
+        identity: "app".to_owned(),
+        role: "Application.Read.All".to_owned(),
+        scope: Scope::new(["graph"]),
+    };
+    tenant.gate.grant(role).expect("it makes sense");
+
+    let status = async || {
+        let token = tenant.token("app", AUDIENCE);
+        tenant.ask_for("other", Some(&token)).await.0
+    };
+    assert_eq!(status().await, StatusCode::FORBIDDEN);
+    tenant.clock.advance(Duration::from_mins(10));
+    assert_eq!(status().await, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_bad_token_is_told_what_is_wrong_with_it() {
     let tenant = Tenant::new();
     let elsewhere = tenant.token("reader", "https://vault.azure.net");
     let expired = tenant.token("reader", AUDIENCE);
-    tenant.clock.advance(std::time::Duration::from_hours(25));
+    tenant.clock.advance(Duration::from_hours(25));
     let good = tenant.token("reader", AUDIENCE);
     let (message, _) = good.rsplit_once('.').expect("three parts");
     let unsigned = format!("{message}.");
@@ -247,17 +284,20 @@ async fn who_does_not_exist_is_not_found_by_whom_may_look() {
 async fn whatever_else_is_refused_with_501_naming_it() {
     let tenant = Tenant::new();
     let token = tenant.token("reader", AUDIENCE);
-    for path in [
-        "/v1.0/users",
-        "/v1.0/servicePrincipals",
-        "/beta/servicePrincipals(appId='1')",
-        "/v1.0/servicePrincipals(appId='1')/owners",
-        "/v1.0/servicePrincipals(appId='1')?$select=id",
+    for (method, path) in [
+        (Method::GET, "/v1.0/users"),
+        (Method::GET, "/v1.0/servicePrincipals"),
+        (Method::GET, "/beta/servicePrincipals(appId='1')"),
+        (Method::GET, "/v1.0/servicePrincipals(appId='1')/owners"),
+        (Method::GET, "/v1.0/servicePrincipals(appId='1')/x(y='2')"),
+        (Method::GET, "/v1.0/servicePrincipals(appId='1')?$select=id"),
+        (Method::DELETE, "/v1.0/servicePrincipals(appId='1')"),
     ] {
-        let (status, _, body) = tenant.ask(path, Some(&token)).await;
+        let (status, _, body) = tenant.ask_by(method.clone(), path, Some(&token)).await;
 
-        assert_eq!(status, StatusCode::NOT_IMPLEMENTED);
-        let message = format!("the local cloud does not implement GET {path} of Microsoft Graph");
+        assert_eq!(status, StatusCode::NOT_IMPLEMENTED, "{method} {path}");
+        let message =
+            format!("the local cloud does not implement {method} {path} of Microsoft Graph");
         assert_eq!(error_of(&body), ("NotImplemented", message.as_str()));
     }
 }

@@ -54,20 +54,27 @@ async fn only_old_blobs_that_nobody_knows_are_removed(work: &AtWork) {
     work.upload(&known, b"Somebody knows me.").await;
     work.send_job(&known).await;
     work.until_recorded("inbox", "attachment.ready", 1).await;
+    let replaced = "inbox/6b1f7c52-3a43-4f5e-9f8e-0a8f5d0c1e00";
     let unknown = "inbox/6b1f7c52-3a43-4f5e-9f8e-0a8f5d0c1e11";
     let young = "inbox/6b1f7c52-3a43-4f5e-9f8e-0a8f5d0c1e22";
     let foreign = "readme/of-somebody-else.txt";
+    let removing = hold(&work.stack, "worker", "DeleteBlob", ATTACHMENTS).await;
+    work.put_blob(replaced, b"I am the first in the list.")
+        .await;
     work.put_blob(foreign, b"I am none of yours.").await;
     work.put_blob(unknown, b"Nobody knows me.").await;
     work.stack.control().advance(AHEAD).await.expect("advanced");
     work.put_blob(young, b"I may be announced yet.").await;
+    until_held(&work.stack, removing).await;
+    work.put_blob(replaced, b"I came in its place.").await;
+    work.release(removing).await;
 
     work.until_gone(unknown).await;
 
     // Whole rounds more, which see all that is left.
     let rounds = work.did("ListBlobs", ATTACHMENTS).await;
     work.until_did("ListBlobs", ATTACHMENTS, rounds + 2).await;
-    for blob in [young, foreign, &known.blob()] {
+    for blob in [young, replaced, foreign, &known.blob()] {
         assert!(work.is_stored(blob).await, "{blob} is removed");
     }
 }
