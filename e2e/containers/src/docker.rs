@@ -17,7 +17,11 @@ use testcontainers::core::client::docker_client_instance;
 use crate::container;
 
 /// The images that a stack is made of.
-pub const IMAGES: [&str; 3] = ["todolist-frontend", "todolist-backend", "todolist-local-cloud"];
+pub const IMAGES: [&str; 3] = [
+    "todolist-frontend",
+    "todolist-backend",
+    "todolist-local-cloud",
+];
 
 /// The user and the group of every image of ours.
 const USER: u32 = 10001;

@@ -63,7 +63,7 @@ async fn bounds(docker: &Docker) -> Result<()> {
             let of_cloud = image.contains("local-cloud") && field == "Uid";
             ensure!(
                 value == Some(wanted)
-                    || (of_cloud && value.is_some_and(|uid| !uid.starts_with("0"))),
+                    || (of_cloud && value.is_some_and(|uid| !uid.starts_with('0'))),
                 "{image}: {field} is {value:?}"
             );
         }
