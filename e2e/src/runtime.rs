@@ -88,7 +88,7 @@ pub type Output = Box<dyn AsyncRead + Send + Unpin>;
 
 /// How a started program ends.
 #[async_trait]
-pub trait Child: Send {
+pub trait Child: Send + Sync {
     /// The number of its process on this machine, while it runs.
     fn pid(&self) -> Option<u32>;
 

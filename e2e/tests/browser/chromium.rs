@@ -5,7 +5,7 @@
 //! It starts through `e2e guard`, so that it ends when the tests are killed.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
