@@ -1,0 +1,391 @@
+//! The overlays, as Kustomize renders them: they keep what the base promises, allow no
+//! way more than they have to, and their service accounts are those of the access
+//! model, each with the client id of the identity that trusts it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+use e2e::trust::{self, ClientIds, Input, Manifests};
+use libtest_mimic::{Failed, Trial};
+use platform::settings::Vars;
+use serde_json::{Value, json};
+
+use crate::network::{DNS, OUTSIDE};
+use crate::objects::{NAMESPACE, Objects};
+use crate::{endings, network, none, posture};
+
+const PODS: [&str; 3] = ["backend", "frontend", "worker"];
+
+/// The issuer of kind's and k3s' API servers.
+const LOCAL_ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
+
+/// Kustomize, in kubectl.
+#[derive(Clone)]
+pub(crate) struct Kustomize(PathBuf);
+
+impl Kustomize {
+    /// The one that `.ci/lint` brings, or the one that is installed.
+    pub(crate) fn find() -> Option<Self> {
+        let path = Vars::from_process().get("PATH").unwrap_or_default();
+        let own = e2e::repository().join("target/lint/bin");
+        let directories = std::iter::once(own).chain(std::env::split_paths(&path));
+        let mut files = directories.map(|directory| directory.join("kubectl"));
+        files.find(|file| file.is_file()).map(Self)
+    }
+
+    fn render(&self, tree: &Path, overlay: &str) -> Result<String> {
+        let Self(kubectl) = self;
+        let directory = tree.join("k8s/overlays").join(overlay);
+        let output = Command::new(kubectl)
+            .arg("kustomize")
+            .arg(directory)
+            .output()?;
+        if !output.status.success() {
+            bail!("{overlay}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(String::from_utf8(output.stdout)?)
+    }
+}
+
+/// A copy of the manifests, with the example's values for Azure.
+struct Tree(tempfile::TempDir);
+
+impl Tree {
+    fn copy() -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        for part in ["k8s", "infra"] {
+            copy(&e2e::repository().join(part), &directory.path().join(part))?;
+        }
+        let azure = directory.path().join("k8s/overlays/azure");
+        fs::copy(azure.join(".env.example"), azure.join(".env"))?;
+        Ok(Self(directory))
+    }
+
+    /// Replaces a text, which has to be there.
+    fn replace(&self, file: &str, from: &str, to: &str) -> Result<()> {
+        let path = self.0.path().join(file);
+        let text = fs::read_to_string(&path)?;
+        if !text.contains(from) {
+            bail!("`{from}` is not in {file}");
+        }
+        Ok(fs::write(path, text.replacen(from, to, 1))?)
+    }
+
+    /// Switches a component of the overlay for Azure on.
+    fn with(self, component: &str) -> Result<Self> {
+        let to = format!("components:\n  - ../../components/{component}");
+        self.replace("k8s/overlays/azure/kustomization.yaml", "components:", &to)?;
+        Ok(self)
+    }
+
+    /// The value of a key of the example.
+    fn value(key: &str) -> Result<String> {
+        let file = e2e::repository().join("k8s/overlays/azure/.env.example");
+        let text = fs::read_to_string(file)?;
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        Ok(line
+            .with_context(|| format!("{key} in .env.example"))?
+            .to_owned())
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let (path, name) = {
+            let entry = entry?;
+            (entry.path(), entry.file_name())
+        };
+        if path.is_dir() {
+            copy(&path, &to.join(name))?;
+        } else {
+            fs::copy(&path, to.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn trials(kustomize: Option<&Kustomize>) -> Vec<Trial> {
+    let trial = |name: &str, run: fn(&Kustomize) -> Result<(), Failed>| {
+        let kustomize = kustomize.cloned();
+        Trial::test(format!("overlays::{name}"), move || {
+            run(&kustomize.ok_or("there is no kubectl: bash .ci/lint brings one")?)
+        })
+    };
+    vec![
+        trial("on_azure_the_promises_of_the_base_hold", on_azure),
+        trial(
+            "each_component_opens_what_it_needs_and_nothing_else",
+            components,
+        ),
+        trial(
+            "on_a_local_cluster_the_promises_of_the_base_hold",
+            on_a_local_cluster,
+        ),
+        trial(
+            "on_a_local_cluster_no_pod_reaches_the_internet",
+            stays_local,
+        ),
+        trial("service_accounts_are_those_of_the_access_model", accounts),
+        trial("a_client_id_of_another_identity_is_found", swapped),
+        trial("a_service_account_in_another_namespace_is_found", moved),
+        trial(
+            "the_access_page_is_off_unless_it_is_switched_on",
+            access_page,
+        ),
+        trial(
+            "the_local_access_model_is_the_repositorys_with_the_clusters_issuer",
+            local_model,
+        ),
+    ]
+}
+
+/// The collector of metrics, as on AKS.
+fn scraped() -> Vec<String> {
+    let collector = "namespace[kubernetes.io/metadata.name=kube-system] pods[rsName=ama-metrics]";
+    PODS.map(|pod| format!("{pod} <- {collector} 9090/TCP"))
+        .to_vec()
+}
+
+fn on_azure(kustomize: &Kustomize) -> Result<(), Failed> {
+    let text = kustomize.render(Tree::copy()?.0.path(), "azure")?;
+    let objects = Objects::parse(&text)?;
+    let mut problems = posture::problems(&objects);
+    problems.extend(endings::problems(&objects));
+    problems.extend(network::problems(&objects, &scraped()));
+    for pod in objects.pods()? {
+        let image = pod.spec.containers[0].image.clone().unwrap_or_default();
+        if !image.contains("@sha256:") {
+            problems.push(format!("{}: {image} is not named by its digest", pod.name));
+        }
+    }
+    none(&problems)
+}
+
+fn components(kustomize: &Kustomize) -> Result<(), Failed> {
+    let gateway = "namespace[kubernetes.io/metadata.name=todolist-gateway] \
+                   pods[gateway.networking.k8s.io/gateway-name=public]";
+    let direct = PODS.map(|pod| format!("{pod} -> {OUTSIDE} 10250/TCP"));
+    let mut all = Vec::new();
+    for (component, more) in [
+        ("gateway", vec![format!("frontend <- {gateway} 8080/TCP")]),
+        ("cosmos-direct", direct.to_vec()),
+        ("keda", vec![]),
+        ("workshop", vec![]),
+    ] {
+        let tree = Tree::copy()?.with(component)?;
+        let objects = Objects::parse(&kustomize.render(tree.0.path(), "azure")?)?;
+        let more = [scraped(), more].concat();
+        let mut problems = network::problems(&objects, &more);
+        problems.extend(posture::problems(&objects));
+        problems.extend(endings::problems(&objects));
+        all.extend(
+            problems
+                .into_iter()
+                .map(|problem| format!("{component}: {problem}")),
+        );
+    }
+    none(&all)
+}
+
+fn on_a_local_cluster(kustomize: &Kustomize) -> Result<(), Failed> {
+    let objects = Objects::parse(&kustomize.render(Tree::copy()?.0.path(), "local")?)?;
+    let mut problems = posture::problems(&objects);
+    problems.extend(endings::problems(&objects));
+    none(&problems)
+}
+
+/// By its policies no pod reaches an address but the local cloud's, and that of the API
+/// server, whose port no other policy opens.
+fn stays_local(kustomize: &Kustomize) -> Result<(), Failed> {
+    let objects = Objects::parse(&kustomize.render(Tree::copy()?.0.path(), "local")?)?;
+    let cloud = "namespace[kubernetes.io/metadata.name=local-cloud] \
+                 pods[app.kubernetes.io/name=local-cloud]";
+    let mut expected = BTreeSet::from([
+        "backend <- frontend 8080/TCP".to_owned(),
+        "frontend -> backend 8080/TCP".to_owned(),
+        "backend -> anybody 6443/TCP".to_owned(),
+    ]);
+    for pod in PODS {
+        expected.extend(["TCP", "UDP"].map(|protocol| format!("{pod} -> {DNS} 53/{protocol}")));
+        expected.extend([8443, 5671].map(|port| format!("{pod} -> {cloud} {port}/TCP")));
+    }
+    let open = network::open(&objects)?;
+    if open == expected {
+        return Ok(());
+    }
+    let other: Vec<&String> = open.symmetric_difference(&expected).collect();
+    Err(format!("too much or missing: {other:#?}").into())
+}
+
+/// What the trust check finds in a rendered overlay.
+fn findings(text: String, access: &Path, client_ids: ClientIds) -> Result<Vec<String>> {
+    let report = trust::check(&Input {
+        manifests: Manifests::Rendered {
+            name: "rendered".to_owned(),
+            text,
+        },
+        access: access.to_owned(),
+        uses: None,
+        client_ids,
+    })?;
+    let found = report.findings.iter();
+    Ok(found
+        .map(|finding| format!("{}: {}", finding.code.name(), finding.about))
+        .collect())
+}
+
+/// The client ids as the example of .env has them.
+fn example_ids() -> Result<ClientIds> {
+    let ids = PODS.map(|pod| {
+        let id = Tree::value(&format!("{}_CLIENT_ID", pod.to_uppercase()))?;
+        Ok((pod.to_owned(), id))
+    });
+    Ok(ClientIds::Known(
+        ids.into_iter().collect::<Result<BTreeMap<_, _>>>()?,
+    ))
+}
+
+/// The service accounts of the workload's namespace that a text has.
+fn accounts_of(text: &str) -> Result<BTreeSet<String>> {
+    let objects = Objects::parse(text)?;
+    let accounts = objects.bare("ServiceAccount");
+    let own = accounts.filter(|account| account["metadata"]["namespace"] == NAMESPACE);
+    let names = own.map(|account| {
+        account["metadata"]["name"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    });
+    Ok(names.collect())
+}
+
+fn accounts(kustomize: &Kustomize) -> Result<(), Failed> {
+    let model: Value = serde_json::from_str(&fs::read_to_string(e2e::default_model())?)?;
+    let identities = model["identities"]
+        .as_object()
+        .ok_or("identities")?
+        .values();
+    let trusted = identities
+        .flat_map(|identity| identity["serviceAccounts"].as_array().into_iter().flatten());
+    let trusted: BTreeSet<String> = trusted
+        .map(|account| account["name"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    let tree = Tree::copy()?;
+    let local = tree.0.path().join("k8s/overlays/local/access.json");
+    for (overlay, access, ids) in [
+        ("workshop", e2e::default_model(), ClientIds::Local),
+        ("local", local, ClientIds::Local),
+        ("azure", e2e::default_model(), example_ids()?),
+    ] {
+        let text = kustomize.render(tree.0.path(), overlay)?;
+        if accounts_of(&text)? != trusted {
+            return Err(format!("{overlay}: {:?}", accounts_of(&text)?).into());
+        }
+        none(&findings(text, &access, ids)?)?;
+    }
+    Ok(())
+}
+
+fn swapped(kustomize: &Kustomize) -> Result<(), Failed> {
+    let tree = Tree::copy()?;
+    let (frontend, backend) = (
+        Tree::value("FRONTEND_CLIENT_ID")?,
+        Tree::value("BACKEND_CLIENT_ID")?,
+    );
+    let env = "k8s/overlays/azure/.env";
+    tree.replace(
+        env,
+        &format!("FRONTEND_CLIENT_ID={frontend}"),
+        &format!("FRONTEND_CLIENT_ID={backend}"),
+    )?;
+    let found = findings(
+        kustomize.render(tree.0.path(), "azure")?,
+        &e2e::default_model(),
+        example_ids()?,
+    )?;
+    expect(&found, "foreign-client-id")
+}
+
+fn moved(kustomize: &Kustomize) -> Result<(), Failed> {
+    let tree = Tree::copy()?;
+    tree.replace(
+        "k8s/base/kustomization.yaml",
+        "namespace: todolist",
+        "namespace: todo-list",
+    )?;
+    tree.replace(
+        "k8s/components/managed-prometheus/kustomization.yaml",
+        ", namespace: todolist",
+        "",
+    )?;
+    let azure = tree.0.path().join("k8s/overlays/azure");
+    for file in ["kustomization.yaml", "identities.yaml"] {
+        let text = fs::read_to_string(azure.join(file))?;
+        fs::write(
+            azure.join(file),
+            text.replace("namespace: todolist", "namespace: todo-list"),
+        )?;
+    }
+    let found = findings(
+        kustomize.render(tree.0.path(), "azure")?,
+        &e2e::default_model(),
+        example_ids()?,
+    )?;
+    expect(&found, "wrong-namespace")
+}
+
+fn expect(found: &[String], code: &str) -> Result<(), Failed> {
+    if found.iter().any(|finding| finding.starts_with(code)) {
+        return Ok(());
+    }
+    Err(format!("{code} is not among {found:?}").into())
+}
+
+fn access_page(kustomize: &Kustomize) -> Result<(), Failed> {
+    let tells = |text: &str| {
+        text.contains("ACCESS_PROBE:") || text.contains("name: access-model\n  namespace")
+    };
+    let off = kustomize.render(Tree::copy()?.0.path(), "azure")?;
+    let on = kustomize.render(Tree::copy()?.with("workshop")?.0.path(), "azure")?;
+    match (tells(&off), tells(&on)) {
+        (false, true) => Ok(()),
+        (true, _) => Err("the Access page is on without the component".into()),
+        (false, false) => Err("with the component nothing switches the Access page on".into()),
+    }
+}
+
+fn local_model(_: &Kustomize) -> Result<(), Failed> {
+    let read =
+        |path: &Path| -> Result<Value> { Ok(serde_json::from_str(&fs::read_to_string(path)?)?) };
+    let mut expected = read(&e2e::default_model())?;
+    for identity in expected["identities"]
+        .as_object_mut()
+        .ok_or("identities")?
+        .values_mut()
+    {
+        let accounts = identity["serviceAccounts"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let credentials = accounts.iter().map(|account| {
+            let part = |name: &str| account[name].as_str().unwrap_or_default();
+            json!({
+                "issuer": LOCAL_ISSUER,
+                "subject": format!("system:serviceaccount:{}:{}", part("namespace"), part("name")),
+                "audience": "api://AzureADTokenExchange",
+            })
+        });
+        identity["federatedCredentials"] = Value::Array(credentials.collect());
+    }
+    let local = read(&e2e::repository().join("k8s/overlays/local/access.json"))?;
+    if local == expected {
+        return Ok(());
+    }
+    Err("k8s/overlays/local/access.json is not infra/access.json with the cluster's issuer".into())
+}
