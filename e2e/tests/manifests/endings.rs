@@ -10,7 +10,7 @@ use platform::telemetry::LAST_SPANS;
 use service_bus::CLOSE_TIMEOUT;
 
 use crate::objects::{self, NAMESPACE, Objects, Pods};
-use crate::{Mistake, each_is_found, mistake, none};
+use crate::{Mistake, each_is_found, mistake, none, trial};
 
 const MISTAKES: [Mistake; 6] = [
     mistake(
@@ -47,11 +47,12 @@ const MISTAKES: [Mistake; 6] = [
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        Trial::test(
-            "endings::every_pod_has_the_time_that_it_needs_to_end",
+        trial(
+            "endings",
+            "every pod has the time that it needs to end",
             || none(&problems(&Objects::parse(&objects::base()?)?)),
         ),
-        Trial::test("endings::a_pod_with_too_little_time_is_found", || {
+        trial("endings", "a pod with too little time is found", || {
             each_is_found(&objects::base()?, &MISTAKES, problems)
         }),
     ]

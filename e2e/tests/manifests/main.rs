@@ -31,6 +31,15 @@ const fn mistake(from: &'static str, to: &'static str, found: &'static str) -> M
     Mistake { from, to, found }
 }
 
+/// A trial by the name of what holds, after the part that it is of.
+fn trial(
+    part: &str,
+    name: &str,
+    run: impl FnOnce() -> Result<(), Failed> + Send + 'static,
+) -> Trial {
+    Trial::test(format!("{part}: {name}"), run)
+}
+
 /// Fails with the problems, if there are any.
 fn none(problems: &[String]) -> Result<(), Failed> {
     match problems {

@@ -14,7 +14,7 @@ use libtest_mimic::Trial;
 use serde_json::Value;
 
 use crate::objects::{self, NAMESPACE, Objects, Pods, in_namespace, selects};
-use crate::{Mistake, each_is_found, mistake, none};
+use crate::{Mistake, each_is_found, mistake, none, trial};
 
 /// Anywhere but where a pod would get the node's identity: the metadata endpoint and
 /// Azure's platform address.
@@ -88,11 +88,12 @@ const MISTAKES: [Mistake; 12] = [
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        Trial::test("network::pods_may_go_exactly_where_they_need_to", || {
+        trial("network", "pods may go exactly where they need to", || {
             none(&problems(&Objects::parse(&objects::base()?)?, &[]))
         }),
-        Trial::test(
-            "network::a_policy_that_is_too_wide_or_too_narrow_is_found",
+        trial(
+            "network",
+            "a policy that is too wide or too narrow is found",
             || {
                 each_is_found(&objects::base()?, &MISTAKES, |objects| {
                     problems(objects, &[])

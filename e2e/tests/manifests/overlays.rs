@@ -113,33 +113,33 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 pub(crate) fn trials(kustomize: Option<&Kustomize>) -> Vec<Trial> {
     let trial = |name: &str, run: fn(&Kustomize) -> Result<(), Failed>| {
         let kustomize = kustomize.cloned();
-        Trial::test(format!("overlays::{name}"), move || {
+        crate::trial("overlays", name, move || {
             run(&kustomize.ok_or("there is no kubectl: bash .ci/lint brings one")?)
         })
     };
     vec![
-        trial("on_azure_the_promises_of_the_base_hold", on_azure),
+        trial("on azure the promises of the base hold", on_azure),
         trial(
-            "each_component_opens_what_it_needs_and_nothing_else",
+            "each component opens what it needs and nothing else",
             components,
         ),
         trial(
-            "on_a_local_cluster_the_promises_of_the_base_hold",
+            "on a local cluster the promises of the base hold",
             on_a_local_cluster,
         ),
         trial(
-            "on_a_local_cluster_no_pod_reaches_the_internet",
+            "on a local cluster no pod reaches the internet",
             stays_local,
         ),
-        trial("service_accounts_are_those_of_the_access_model", accounts),
-        trial("a_client_id_of_another_identity_is_found", swapped),
-        trial("a_service_account_in_another_namespace_is_found", moved),
+        trial("service accounts are those of the access model", accounts),
+        trial("a client id of another identity is found", swapped),
+        trial("a service account in another namespace is found", moved),
         trial(
-            "the_access_page_is_off_unless_it_is_switched_on",
+            "the access page is off unless it is switched on",
             access_page,
         ),
         trial(
-            "the_local_access_model_is_the_repositorys_with_the_clusters_issuer",
+            "the local access model is the repository's with the cluster's issuer",
             local_model,
         ),
     ]

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{Container, Namespace, ServiceAccount};
 use libtest_mimic::Trial;
 
 use crate::objects::{self, NAMESPACE, Objects, Pods, in_namespace};
-use crate::{Mistake, each_is_found, mistake, none};
+use crate::{Mistake, each_is_found, mistake, none, trial};
 
 const MISTAKES: [Mistake; 21] = [
     mistake(
@@ -109,10 +109,10 @@ const MISTAKES: [Mistake; 21] = [
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        Trial::test("posture::every_pod_is_restricted", || {
+        trial("posture", "every pod is restricted", || {
             none(&problems(&Objects::parse(&objects::base()?)?))
         }),
-        Trial::test("posture::a_pod_that_may_more_is_found", || {
+        trial("posture", "a pod that may more is found", || {
             each_is_found(&objects::base()?, &MISTAKES, problems)
         }),
     ]
