@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
+use clap::Parser as _;
 use e2e::trust::{self, ClientIds, Input, Manifests};
 use libtest_mimic::{Failed, Trial};
 use platform::settings::Vars;
@@ -132,6 +133,10 @@ pub(crate) fn trials(kustomize: Option<&Kustomize>) -> Vec<Trial> {
             stays_local,
         ),
         trial("service accounts are those of the access model", accounts),
+        trial(
+            "the local cloud takes the arguments that it is given",
+            local_arguments,
+        ),
         trial("a client id of another identity is found", swapped),
         trial("a service account in another namespace is found", moved),
         trial(
@@ -213,7 +218,7 @@ fn stays_local(kustomize: &Kustomize) -> Result<(), Failed> {
     ]);
     for pod in PODS {
         expected.extend(["TCP", "UDP"].map(|protocol| format!("{pod} -> {DNS} 53/{protocol}")));
-        expected.extend([8443, 5671].map(|port| format!("{pod} -> {cloud} {port}/TCP")));
+        expected.extend([443, 5671].map(|port| format!("{pod} -> {cloud} {port}/TCP")));
     }
     let open = network::open(&objects)?;
     if open == expected {
@@ -221,6 +226,31 @@ fn stays_local(kustomize: &Kustomize) -> Result<(), Failed> {
     }
     let other: Vec<&String> = open.symmetric_difference(&expected).collect();
     Err(format!("too much or missing: {other:#?}").into())
+}
+
+/// The command line of the local cloud, as its program reads it.
+#[derive(clap::Parser)]
+struct CommandLine {
+    #[command(flatten)]
+    _arguments: local_cloud::command::Arguments,
+}
+
+fn local_arguments(kustomize: &Kustomize) -> Result<(), Failed> {
+    let tree = Tree::copy()?;
+    // In the place of the CA that Kubernetes puts into every namespace.
+    let ca = tree.0.path().join("ca.crt");
+    fs::write(&ca, "a CA is read when an issuer is declared")?;
+    let objects = Objects::parse(&kustomize.render(tree.0.path(), "local")?)?;
+    let pods = objects.pods()?;
+    let cloud = pods.iter().find(|pod| pod.name == "local-cloud");
+    let cloud = cloud.context("the local cloud")?;
+    let arguments = cloud.spec.containers[0].args.clone().unwrap_or_default();
+    let arguments = arguments
+        .iter()
+        .map(|argument| argument.replace("/etc/cluster/ca.crt", &ca.display().to_string()));
+    let line = std::iter::once("local-cloud".to_owned()).chain(arguments);
+    CommandLine::try_parse_from(line).map_err(|error| error.to_string())?;
+    Ok(())
 }
 
 /// What the trust check finds in a rendered overlay.
@@ -383,9 +413,17 @@ fn local_model(_: &Kustomize) -> Result<(), Failed> {
         });
         identity["federatedCredentials"] = Value::Array(credentials.collect());
     }
-    let local = read(&e2e::repository().join("k8s/overlays/local/access.json"))?;
-    if local == expected {
+    let file = e2e::repository().join("k8s/overlays/local/access.json");
+    if Vars::from_process().get("UPDATE_DOCS").as_deref() == Some("1") {
+        let text = serde_json::to_string_pretty(&expected)?;
+        fs::write(&file, format!("{text}\n"))?;
+    }
+    if read(&file)? == expected {
         return Ok(());
     }
-    Err("k8s/overlays/local/access.json is not infra/access.json with the cluster's issuer".into())
+    Err(
+        "k8s/overlays/local/access.json is not infra/access.json with the cluster's issuer: \
+         UPDATE_DOCS=1 cargo test -p e2e --test manifests"
+            .into(),
+    )
 }
