@@ -7,6 +7,7 @@
 //! `E2E_STRICT=1` they fail. Each check is tried on planted mistakes, too.
 
 mod endings;
+mod kustomize;
 mod network;
 mod objects;
 mod overlays;
@@ -17,8 +18,8 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Failed, Trial};
 use platform::settings::Vars;
 
+use kustomize::Kustomize;
 use objects::Objects;
-use overlays::Kustomize;
 
 /// A text of the manifests, what is written in its place, and what is found then.
 struct Mistake {

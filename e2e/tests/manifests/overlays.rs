@@ -4,16 +4,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use clap::Parser as _;
 use e2e::trust::{self, ClientIds, Input, Manifests};
 use libtest_mimic::{Failed, Trial};
 use platform::settings::Vars;
 use serde_json::{Value, json};
 
+use crate::kustomize::{Kustomize, Tree};
 use crate::network::{DNS, OUTSIDE};
 use crate::objects::{NAMESPACE, Objects};
 use crate::{endings, network, none, posture};
@@ -22,94 +22,6 @@ const PODS: [&str; 3] = ["backend", "frontend", "worker"];
 
 /// The issuer of kind's and k3s' API servers.
 const LOCAL_ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
-
-/// Kustomize, in kubectl.
-#[derive(Clone)]
-pub(crate) struct Kustomize(PathBuf);
-
-impl Kustomize {
-    /// The one that `.ci/lint` brings, or the one that is installed.
-    pub(crate) fn find() -> Option<Self> {
-        let path = Vars::from_process().get("PATH").unwrap_or_default();
-        let own = e2e::repository().join("target/lint/bin");
-        let directories = std::iter::once(own).chain(std::env::split_paths(&path));
-        let mut files = directories.map(|directory| directory.join("kubectl"));
-        files.find(|file| file.is_file()).map(Self)
-    }
-
-    fn render(&self, tree: &Path, overlay: &str) -> Result<String> {
-        let Self(kubectl) = self;
-        let directory = tree.join("k8s/overlays").join(overlay);
-        let output = Command::new(kubectl)
-            .arg("kustomize")
-            .arg(directory)
-            .output()?;
-        if !output.status.success() {
-            bail!("{overlay}: {}", String::from_utf8_lossy(&output.stderr));
-        }
-        Ok(String::from_utf8(output.stdout)?)
-    }
-}
-
-/// A copy of the manifests, with the example's values for Azure.
-struct Tree(tempfile::TempDir);
-
-impl Tree {
-    fn copy() -> Result<Self> {
-        let directory = tempfile::tempdir()?;
-        for part in ["k8s", "infra"] {
-            copy(&e2e::repository().join(part), &directory.path().join(part))?;
-        }
-        let azure = directory.path().join("k8s/overlays/azure");
-        fs::copy(azure.join(".env.example"), azure.join(".env"))?;
-        Ok(Self(directory))
-    }
-
-    /// Replaces a text, which has to be there.
-    fn replace(&self, file: &str, from: &str, to: &str) -> Result<()> {
-        let path = self.0.path().join(file);
-        let text = fs::read_to_string(&path)?;
-        if !text.contains(from) {
-            bail!("`{from}` is not in {file}");
-        }
-        Ok(fs::write(path, text.replacen(from, to, 1))?)
-    }
-
-    /// Switches a component of the overlay for Azure on.
-    fn with(self, component: &str) -> Result<Self> {
-        let to = format!("components:\n  - ../../components/{component}");
-        self.replace("k8s/overlays/azure/kustomization.yaml", "components:", &to)?;
-        Ok(self)
-    }
-
-    /// The value of a key of the example.
-    fn value(key: &str) -> Result<String> {
-        let file = e2e::repository().join("k8s/overlays/azure/.env.example");
-        let text = fs::read_to_string(file)?;
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-        Ok(line
-            .with_context(|| format!("{key} in .env.example"))?
-            .to_owned())
-    }
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let (path, name) = {
-            let entry = entry?;
-            (entry.path(), entry.file_name())
-        };
-        if path.is_dir() {
-            copy(&path, &to.join(name))?;
-        } else {
-            fs::copy(&path, to.join(name))?;
-        }
-    }
-    Ok(())
-}
 
 pub(crate) fn trials(kustomize: Option<&Kustomize>) -> Vec<Trial> {
     let trial = |name: &str, run: fn(&Kustomize) -> Result<(), Failed>| {
@@ -158,7 +70,7 @@ fn scraped() -> Vec<String> {
 }
 
 fn on_azure(kustomize: &Kustomize) -> Result<(), Failed> {
-    let text = kustomize.render(Tree::copy()?.0.path(), "azure")?;
+    let text = kustomize.render(&Tree::copy()?, "azure")?;
     let objects = Objects::parse(&text)?;
     let mut problems = posture::problems(&objects);
     problems.extend(endings::problems(&objects));
@@ -184,7 +96,7 @@ fn components(kustomize: &Kustomize) -> Result<(), Failed> {
         ("workshop", vec![]),
     ] {
         let tree = Tree::copy()?.with(component)?;
-        let objects = Objects::parse(&kustomize.render(tree.0.path(), "azure")?)?;
+        let objects = Objects::parse(&kustomize.render(&tree, "azure")?)?;
         let more = [scraped(), more].concat();
         let mut problems = network::problems(&objects, &more);
         problems.extend(posture::problems(&objects));
@@ -199,7 +111,7 @@ fn components(kustomize: &Kustomize) -> Result<(), Failed> {
 }
 
 fn on_a_local_cluster(kustomize: &Kustomize) -> Result<(), Failed> {
-    let objects = Objects::parse(&kustomize.render(Tree::copy()?.0.path(), "local")?)?;
+    let objects = Objects::parse(&kustomize.render(&Tree::copy()?, "local")?)?;
     let mut problems = posture::problems(&objects);
     problems.extend(endings::problems(&objects));
     none(&problems)
@@ -208,7 +120,7 @@ fn on_a_local_cluster(kustomize: &Kustomize) -> Result<(), Failed> {
 /// By its policies no pod reaches an address but the local cloud's, and that of the API
 /// server, whose port no other policy opens.
 fn stays_local(kustomize: &Kustomize) -> Result<(), Failed> {
-    let objects = Objects::parse(&kustomize.render(Tree::copy()?.0.path(), "local")?)?;
+    let objects = Objects::parse(&kustomize.render(&Tree::copy()?, "local")?)?;
     let cloud = "namespace[kubernetes.io/metadata.name=local-cloud] \
                  pods[app.kubernetes.io/name=local-cloud]";
     let mut expected = BTreeSet::from([
@@ -238,9 +150,9 @@ struct CommandLine {
 fn local_arguments(kustomize: &Kustomize) -> Result<(), Failed> {
     let tree = Tree::copy()?;
     // In the place of the CA that Kubernetes puts into every namespace.
-    let ca = tree.0.path().join("ca.crt");
+    let ca = tree.path().join("ca.crt");
     fs::write(&ca, "a CA is read when an issuer is declared")?;
-    let objects = Objects::parse(&kustomize.render(tree.0.path(), "local")?)?;
+    let objects = Objects::parse(&kustomize.render(&tree, "local")?)?;
     let pods = objects.pods()?;
     let cloud = pods.iter().find(|pod| pod.name == "local-cloud");
     let cloud = cloud.context("the local cloud")?;
@@ -307,13 +219,13 @@ fn accounts(kustomize: &Kustomize) -> Result<(), Failed> {
         .map(|account| account["name"].as_str().unwrap_or_default().to_owned())
         .collect();
     let tree = Tree::copy()?;
-    let local = tree.0.path().join("k8s/overlays/local/access.json");
+    let local = tree.path().join("k8s/overlays/local/access.json");
     for (overlay, access, ids) in [
         ("workshop", e2e::default_model(), ClientIds::Local),
         ("local", local, ClientIds::Local),
         ("azure", e2e::default_model(), example_ids()?),
     ] {
-        let text = kustomize.render(tree.0.path(), overlay)?;
+        let text = kustomize.render(&tree, overlay)?;
         if accounts_of(&text)? != trusted {
             return Err(format!("{overlay}: {:?}", accounts_of(&text)?).into());
         }
@@ -335,7 +247,7 @@ fn swapped(kustomize: &Kustomize) -> Result<(), Failed> {
         &format!("FRONTEND_CLIENT_ID={backend}"),
     )?;
     let found = findings(
-        kustomize.render(tree.0.path(), "azure")?,
+        kustomize.render(&tree, "azure")?,
         &e2e::default_model(),
         example_ids()?,
     )?;
@@ -354,7 +266,7 @@ fn moved(kustomize: &Kustomize) -> Result<(), Failed> {
         ", namespace: todolist",
         "",
     )?;
-    let azure = tree.0.path().join("k8s/overlays/azure");
+    let azure = tree.path().join("k8s/overlays/azure");
     for file in ["kustomization.yaml", "identities.yaml"] {
         let text = fs::read_to_string(azure.join(file))?;
         fs::write(
@@ -363,7 +275,7 @@ fn moved(kustomize: &Kustomize) -> Result<(), Failed> {
         )?;
     }
     let found = findings(
-        kustomize.render(tree.0.path(), "azure")?,
+        kustomize.render(&tree, "azure")?,
         &e2e::default_model(),
         example_ids()?,
     )?;
@@ -381,8 +293,8 @@ fn access_page(kustomize: &Kustomize) -> Result<(), Failed> {
     let tells = |text: &str| {
         text.contains("ACCESS_PROBE:") || text.contains("name: access-model\n  namespace")
     };
-    let off = kustomize.render(Tree::copy()?.0.path(), "azure")?;
-    let on = kustomize.render(Tree::copy()?.with("workshop")?.0.path(), "azure")?;
+    let off = kustomize.render(&Tree::copy()?, "azure")?;
+    let on = kustomize.render(&Tree::copy()?.with("workshop")?, "azure")?;
     match (tells(&off), tells(&on)) {
         (false, true) => Ok(()),
         (true, _) => Err("the Access page is on without the component".into()),
