@@ -37,6 +37,10 @@ pub(crate) fn trials(kustomize: Option<&Kustomize>) -> Vec<Trial> {
             components,
         ),
         trial(
+            "by names no address is open, and each resource has its name",
+            by_names,
+        ),
+        trial(
             "on a local cluster the promises of the base hold",
             on_a_local_cluster,
         ),
@@ -108,6 +112,48 @@ fn components(kustomize: &Kustomize) -> Result<(), Failed> {
         );
     }
     none(&all)
+}
+
+/// With `cilium-fqdn` the ways are names, and they are those of the example's values.
+fn by_names(kustomize: &Kustomize) -> Result<(), Failed> {
+    let tree = Tree::copy()?.with("cilium-fqdn")?;
+    let objects = Objects::parse(&kustomize.render(&tree, "azure")?)?;
+    let open = network::open(&objects)?;
+    none(
+        &open
+            .into_iter()
+            .filter(|way| way.contains(OUTSIDE) || way.contains("anybody"))
+            .collect::<Vec<_>>(),
+    )?;
+    let policy = objects.bare("CiliumNetworkPolicy").next();
+    let policy = policy.context("a policy of names")?;
+    let rules = policy["spec"]["egress"].as_array().context("rules")?;
+    let names = rules.iter().flat_map(|rule| {
+        let ports = rule["toPorts"][0]["ports"][0]["port"].as_str();
+        let names = rule["toFQDNs"].as_array().into_iter().flatten();
+        names.map(move |name| {
+            let name = name["matchName"].as_str().or(name["matchPattern"].as_str());
+            format!("{} {}", name.unwrap_or_default(), ports.unwrap_or_default())
+        })
+    });
+    let host = |key: &str| {
+        let url = url::Url::parse(&Tree::value(key)?)?;
+        Ok::<_, anyhow::Error>(url.host_str().unwrap_or_default().to_owned())
+    };
+    let cosmos = host("COSMOS_ENDPOINT")?.replacen('.', "*.", 1);
+    let expected = BTreeSet::from([
+        "login.microsoftonline.com 443".to_owned(),
+        format!("{} 443", host("KEY_VAULT_URL")?),
+        format!("{} 443", host("STORAGE_URL")?),
+        format!("{} 443", host("CLUSTER_ISSUER")?),
+        format!("{cosmos} 443"),
+        format!("{} 5671", Tree::value("SERVICE_BUS_NAMESPACE")?),
+    ]);
+    let names: BTreeSet<String> = names.collect();
+    if names == expected {
+        return Ok(());
+    }
+    Err(format!("the names are {names:?}, and not {expected:?}").into())
 }
 
 fn on_a_local_cluster(kustomize: &Kustomize) -> Result<(), Failed> {
