@@ -50,10 +50,10 @@ use store::Store;
 use worker::Work;
 
 /// How long the relay may take for the events that it has in hand at the end.
-const LAST_EVENTS: Duration = Duration::from_secs(5);
+pub const LAST_EVENTS: Duration = Duration::from_secs(5);
 
 /// How long the worker may take to give back what it could not finish.
-const LAST_SETTLEMENTS: Duration = Duration::from_secs(10);
+pub const LAST_SETTLEMENTS: Duration = Duration::from_secs(10);
 
 /// What a link to a list is signed for.
 const SHARE_LINK: &str = "share-link";

@@ -2,10 +2,11 @@
 //! whether the pod is ready, kills a container that does not start or no longer
 //! lives, and starts one again that has ended, with a back-off.
 //!
-//! Two things are not as on a node. A success that nobody has seen yet is looked
+//! Three things are not as on a node. A success that nobody has seen yet is looked
 //! for every 20 ms, not at the probe's next turn; failures count by the
-//! manifest's turns. And a process that ends by itself is started again only
-//! where the pod is supervised, so that a test may look at one that has ended.
+//! manifest's turns. A process that ends by itself is started again only where the
+//! pod is supervised, so that a test may look at one that has ended. And a `preStop`
+//! sleep is not slept, though its time counts (`lifecycle.rs`).
 
 use std::sync::Arc;
 use std::time::Duration;

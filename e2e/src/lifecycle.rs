@@ -18,7 +18,9 @@ const DEFAULT_GRACE: Duration = Duration::from_secs(30);
 pub(crate) struct Lifecycle {
     /// Its container's probes.
     pub(crate) probes: Probes,
-    /// How long it may take to end when it is asked to.
+    /// How long it may take to end when it is asked to: what a `preStop` sleep
+    /// leaves of the manifest's time. The sleep itself is left out. It is for those
+    /// that still send to a pod that ends, and the harness' Service never does.
     pub(crate) grace: Duration,
     /// The waits between its restarts.
     pub(crate) back_off: BackOff,
@@ -43,19 +45,16 @@ impl Lifecycle {
                 first.name
             );
         }
-        if container.lifecycle.is_some() {
-            bail!(
-                "the container {} has a hook (lifecycle), which the harness does not run",
-                container.name
-            );
-        }
         let grace = spec.termination_grace_period_seconds.map(u64::try_from);
         let grace = grace
             .transpose()
             .context("terminationGracePeriodSeconds is not negative")?;
+        let grace = grace.map_or(DEFAULT_GRACE, Duration::from_secs);
         Ok(Self {
             probes: Probes::of(container)?,
-            grace: grace.map_or(DEFAULT_GRACE, Duration::from_secs),
+            grace: grace
+                .checked_sub(sleep_before_end(container)?)
+                .context("terminationGracePeriodSeconds is longer than the preStop sleep")?,
             back_off,
             listeners: listeners(container),
         })
@@ -64,6 +63,21 @@ impl Lifecycle {
     /// The variable by which the container learns where to open a port.
     pub(crate) fn listener(&self, port: i32) -> Option<&str> {
         self.listeners.get(&port).map(String::as_str)
+    }
+}
+
+/// How long the container sleeps before it is asked to end; no other hook is known.
+fn sleep_before_end(container: &Container) -> Result<Duration> {
+    let Some(hooks) = &container.lifecycle else {
+        return Ok(Duration::ZERO);
+    };
+    let sleep = hooks.pre_stop.as_ref().and_then(|hook| hook.sleep.as_ref());
+    match sleep.map(|sleep| u64::try_from(sleep.seconds)) {
+        Some(Ok(seconds)) if hooks.post_start.is_none() => Ok(Duration::from_secs(seconds)),
+        _ => bail!(
+            "the container {} has a hook (lifecycle) that is no preStop sleep, which the harness does not run",
+            container.name
+        ),
     }
 }
 
@@ -93,7 +107,8 @@ mod tests {
     fn the_pods_of_the_workload_live_as_their_manifests_say() {
         let manifests = Manifests::load(&default_directory()).expect("valid manifests");
         for (name, grace, listener) in [
-            ("frontend", 40, Some("LISTEN")),
+            // 45 and 50 s, less the 10 s of preStop.
+            ("frontend", 35, Some("LISTEN")),
             ("backend", 40, Some("LISTEN")),
             ("worker", 60, None),
         ] {
@@ -113,8 +128,31 @@ mod tests {
     }
 
     #[test]
+    fn a_sleep_before_the_end_is_part_of_the_time_to_end() {
+        let spec = |grace: u64| {
+            let sleep = json!({ "preStop": { "sleep": { "seconds": 10 } } });
+            json!({
+                "terminationGracePeriodSeconds": grace,
+                "containers": [{ "name": "c", "lifecycle": sleep }]
+            })
+        };
+
+        let life = lifecycle(&spec(12)).expect("known");
+        assert_eq!(life.grace, Duration::from_secs(2));
+        let refusal = lifecycle(&spec(9)).expect_err("too short").to_string();
+        assert!(
+            refusal.contains("longer than the preStop sleep"),
+            "{refusal}"
+        );
+    }
+
+    #[test]
     fn what_the_harness_does_not_run_is_an_error() {
         let hook = json!({ "preStop": { "exec": { "command": ["true"] } } });
+        let start = json!({
+            "preStop": { "sleep": { "seconds": 1 } },
+            "postStart": { "sleep": { "seconds": 1 } }
+        });
         for (what, spec) in [
             (
                 "2 containers",
@@ -127,6 +165,10 @@ mod tests {
             (
                 "a hook",
                 json!({ "containers": [{ "name": "a", "lifecycle": hook }] }),
+            ),
+            (
+                "a hook",
+                json!({ "containers": [{ "name": "a", "lifecycle": start }] }),
             ),
         ] {
             let refusal = lifecycle(&spec).expect_err(what).to_string();

@@ -8,7 +8,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -42,6 +46,8 @@ pub struct Manifests {
     pub deployments: BTreeMap<String, Deployment>,
     /// Services by name.
     pub services: BTreeMap<String, Service>,
+    /// Network policies: read for the checks, and not enforced between processes.
+    pub network_policies: Vec<NetworkPolicy>,
 }
 
 impl Manifests {
@@ -111,8 +117,12 @@ impl Manifests {
             "Service" => {
                 self.services.insert(name, typed(document, file)?);
             }
-            // Nothing of it runs on one machine.
+            "NetworkPolicy" => self.network_policies.push(typed(document, file)?),
+            // Nothing of these runs on one machine; what is read has to be valid.
             "Namespace" => {}
+            "PriorityClass" => drop(typed::<PriorityClass>(document, file)?),
+            "PodDisruptionBudget" => drop(typed::<PodDisruptionBudget>(document, file)?),
+            "HorizontalPodAutoscaler" => drop(typed::<HorizontalPodAutoscaler>(document, file)?),
             other => bail!("the harness does not know what to do with a `{other}`"),
         }
         Ok(())

@@ -13,6 +13,9 @@ use crate::server::Shutdown;
 use crate::settings::{Reader, SettingsError, Value, Vars};
 use crate::telemetry::{self, TelemetrySettings, error_chain, metrics, redact};
 
+/// How long open work may take to end unless `DRAIN_SECONDS` says otherwise.
+pub const DRAIN: Duration = Duration::from_secs(25);
+
 /// What every pod of the workload is told.
 #[derive(Debug, Clone)]
 pub struct PodSettings {
@@ -35,7 +38,7 @@ impl PodSettings {
     pub fn read(reader: &mut Reader) -> Value<Self> {
         let management_listen =
             reader.socket_address("MANAGEMENT_LISTEN", (Ipv4Addr::LOCALHOST, 9090).into());
-        let drain = reader.seconds("DRAIN_SECONDS", 25);
+        let drain = reader.seconds("DRAIN_SECONDS", DRAIN.as_secs());
         let access_probe = reader.switch("ACCESS_PROBE", false);
         let identity = IdentitySettings::read(reader);
         let estate = Estate::read(reader);

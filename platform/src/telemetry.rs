@@ -46,7 +46,7 @@ const QUIET: &str = "azure_core=warn,azure_data_cosmos=warn,azure_data_cosmos_dr
     rustls=warn,typespec_client_core=warn";
 
 /// How long the end of a pod waits for its last spans to be taken.
-const LAST_SPANS: Duration = Duration::from_secs(3);
+pub const LAST_SPANS: Duration = Duration::from_secs(3);
 
 /// What a pod is told about telling of itself.
 #[derive(Debug)]

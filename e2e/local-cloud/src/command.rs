@@ -56,6 +56,10 @@ pub struct Arguments {
     /// Where the lab console listens; the same holds for it.
     #[arg(long, value_name = "ADDRESS:PORT")]
     console_on: Option<SocketAddr>,
+    /// Print the CA's certificate, too: for a cluster, where a pod's log is what there
+    /// is to read of it.
+    #[arg(long)]
+    print_ca: bool,
     /// What to log on standard error: error, warn, info (with the audit) or debug.
     #[arg(long, default_value = "warn")]
     log: LevelFilter,
@@ -95,10 +99,19 @@ pub async fn run(
         .with_writer(std::io::stderr)
         .log_internal_errors(false)
         .init();
+    let print_ca = arguments.print_ca;
     let options = arguments.options(model);
     let (model, network) = (options.model.clone(), options.network);
     let cloud = LocalCloud::start(options).await?;
     tell(&cloud, &model, &network);
+    if print_ca {
+        let ca = std::fs::read_to_string(cloud.state_directory().join("ca.pem"));
+        let ca = ca.map_err(|source| StartError::Setup {
+            what: "the CA's file",
+            source: source.into(),
+        })?;
+        println!("{}", ca.trim_end());
+    }
     end.await;
     Ok(())
 }

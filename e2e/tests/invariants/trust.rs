@@ -9,7 +9,7 @@ use e2e::trust::{self, ClientIds, Code, Finding, Input, Manifests, Report};
 use tempfile::TempDir;
 
 /// What the check reads, in the repository.
-const FILES: [&str; 13] = [
+const FILES: [&str; 15] = [
     "infra/access.json",
     "infra/kustomization.yaml",
     "e2e/uses.json",
@@ -18,6 +18,8 @@ const FILES: [&str; 13] = [
     "k8s/base/frontend.yaml",
     "k8s/base/kustomization.yaml",
     "k8s/base/namespace.yaml",
+    "k8s/base/network-policies.yaml",
+    "k8s/base/priority.yaml",
     "k8s/base/service-accounts.yaml",
     "k8s/base/worker.yaml",
     "k8s/components/workshop/access-probe.yaml",

@@ -21,7 +21,7 @@ const MAX_FRAME_BYTES: u32 = 64 * 1024;
 const IDLE_TIMEOUT_MS: u32 = 60_000;
 
 /// How long closing waits for the broker's answer.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(crate) struct Connection {
     handle: Mutex<ConnectionHandle<()>>,

@@ -38,6 +38,7 @@ mod retry;
 mod sender;
 
 pub use client::ServiceBusClient;
+pub use connection::CLOSE_TIMEOUT;
 pub use error::{ServiceBusError, ServiceBusErrorKind};
 pub use message::{ServiceBusMessage, ServiceBusReceivedMessage};
 pub use options::{
