@@ -89,8 +89,10 @@ pub enum RoleSystem {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Role {
-    /// The definition's id: a GUID, or Cosmos' numbered built-in.
-    pub id: String,
+    /// The definition's id: a GUID, or Cosmos' numbered built-in. A custom role
+    /// has one where it is made, in Bicep.
+    #[serde(default)]
+    pub id: Option<String>,
     #[serde(default)]
     actions: Vec<String>,
     #[serde(default)]
@@ -110,6 +112,12 @@ struct File {
     _date: String,
     azure: BTreeMap<String, Role>,
     cosmos: BTreeMap<String, Role>,
+    /// Roles of Azure's system that the templates define.
+    #[serde(default)]
+    custom: BTreeMap<String, Role>,
+    /// What only the templates assign: no access model may name it.
+    #[serde(default, rename = "infrastructure")]
+    _infrastructure: BTreeMap<String, Role>,
     #[serde(default)]
     graph: BTreeMap<String, Role>,
 }
@@ -132,6 +140,7 @@ impl Roles {
         let azure = file
             .azure
             .into_iter()
+            .chain(file.custom)
             .map(|(n, r)| (n, (RoleSystem::Azure, r)));
         let cosmos = file
             .cosmos
@@ -170,9 +179,9 @@ impl Roles {
         listed(yes) && !listed(no)
     }
 
-    /// The id of a role's definition.
+    /// The id of a role's definition; a custom role has none here.
     pub fn id(&self, role: &str) -> Option<&str> {
-        self.by_name.get(role).map(|(_, role)| role.id.as_str())
+        self.by_name.get(role)?.1.id.as_deref()
     }
 
     /// What a role has of this kind, as its definition spells it.

@@ -1,0 +1,58 @@
+// A namespace without SAS keys: links are let in by Entra ID. Queues have the options that the access model gives them,
+// in Service Bus' own words.
+param name string
+param location string
+param tags object
+@description('Queue to its properties.')
+param queues object
+@description('Standard, or Premium where a private endpoint is wanted.')
+param sku string
+param publicNetworkAccess string
+param workspaceId string
+
+resource namespace 'Microsoft.ServiceBus/namespaces@2024-01-01' = {
+  name: name
+  location: location
+  tags: tags
+  sku: {
+    name: sku
+    tier: sku
+    capacity: sku == 'Premium' ? 1 : null
+  }
+  properties: {
+    disableLocalAuth: true
+    minimumTlsVersion: '1.2'
+    publicNetworkAccess: publicNetworkAccess
+  }
+}
+
+resource entities 'Microsoft.ServiceBus/namespaces/queues@2024-01-01' = [for queue in items(queues): {
+  parent: namespace
+  name: queue.key
+  properties: queue.value
+}]
+
+resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'audit'
+  scope: namespace
+  properties: {
+    workspaceId: workspaceId
+    logAnalyticsDestinationType: 'Dedicated'
+    logs: [
+      {
+        category: 'OperationalLogs'
+        enabled: true
+      }
+      {
+        // Who sent and received what; a Standard namespace writes none.
+        category: 'RuntimeAuditLogs'
+        enabled: sku == 'Premium'
+      }
+    ]
+  }
+}
+
+output id string = namespace.id
+output name string = namespace.name
+@description('The host name: what AMQP connects to.')
+output hostName string = split(replace(namespace.properties.serviceBusEndpoint, 'https://', ''), ':')[0]
