@@ -5,6 +5,7 @@ param location string
 param tags object
 param nodeResourceGroup string
 @description('Standard has an uptime agreement; Free has none.')
+@allowed(['Free', 'Standard'])
 param tier string
 param nodeSubnetId string
 param nodeSize string
@@ -21,6 +22,7 @@ param prometheus bool
 param containerInsights bool
 param keda bool
 param gateway bool
+param azurePolicy bool
 @description('Advanced Container Networking Services: policies by host name. Paid for by node.')
 param fqdnPolicies bool
 param workspaceId string
@@ -36,6 +38,9 @@ var userAssigned = {
 }
 
 resource cluster 'Microsoft.ContainerService/managedClusters@2026-05-01' = {
+  // checkov:skip=CKV_AZURE_8: AKS has no dashboard add-on any more
+  // checkov:skip=CKV_AZURE_172: rotation is on whenever the driver is
+  // checkov:skip=CKV_AZURE_227: encryption at host is a feature that the subscription has to register first
   name: name
   location: location
   tags: tags
@@ -86,16 +91,16 @@ resource cluster 'Microsoft.ContainerService/managedClusters@2026-05-01' = {
       podCidr: '10.244.0.0/16'
       serviceCidr: '10.0.0.0/16'
       dnsServiceIP: '10.0.0.10'
-      advancedNetworking: {
-        enabled: fqdnPolicies
+      advancedNetworking: fqdnPolicies ? {
+        enabled: true
         observability: {
-          enabled: fqdnPolicies
+          enabled: true
         }
         security: {
-          enabled: fqdnPolicies
-          advancedNetworkPolicies: fqdnPolicies ? 'FQDN' : 'None'
+          enabled: true
+          advancedNetworkPolicies: 'FQDN'
         }
-      }
+      } : null
     }
     agentPoolProfiles: [
       {
@@ -111,6 +116,9 @@ resource cluster 'Microsoft.ContainerService/managedClusters@2026-05-01' = {
         minCount: minNodes
         maxCount: maxNodes
         maxPods: 110
+        // On the node's own disk: nothing of a node outlives it.
+        osDiskType: 'Ephemeral'
+        osDiskSizeGB: 64
         upgradeSettings: {
           maxSurge: '33%'
         }
@@ -137,7 +145,7 @@ resource cluster 'Microsoft.ContainerService/managedClusters@2026-05-01' = {
         } : null
       }
       azurepolicy: {
-        enabled: true
+        enabled: azurePolicy
       }
     }
     azureMonitorProfile: {

@@ -2,11 +2,15 @@
 param name string
 param location string
 param tags object
+@allowed(['Enabled', 'Disabled'])
 param publicNetworkAccess string
+@allowed(['Continuous7Days', 'Continuous30Days'])
 param backupTier string
 param workspaceId string
 
 resource account 'Microsoft.DocumentDB/databaseAccounts@2025-04-15' = {
+  // checkov:skip=CKV_AZURE_99: closed with the option privateEndpoints; else every request needs a token and a role
+  // checkov:skip=CKV_AZURE_101: closed with the option privateEndpoints; else every request needs a token and a role
   name: name
   location: location
   tags: tags

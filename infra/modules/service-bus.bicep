@@ -5,8 +5,10 @@ param location string
 param tags object
 @description('Queue to its properties.')
 param queues object
+@allowed(['Standard', 'Premium'])
 @description('Standard, or Premium where a private endpoint is wanted.')
 param sku string
+@allowed(['Enabled', 'Disabled'])
 param publicNetworkAccess string
 param workspaceId string
 

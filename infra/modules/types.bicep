@@ -19,9 +19,16 @@ type principal = {
 
 @export()
 @sealed()
+@description('A Kubernetes service account.')
+type serviceAccount = {
+  namespace: string
+  name: string
+}
+
+@export()
+@sealed()
 @description('Whose tokens an identity takes for its own.')
 type federatedTrust = {
-  name: string
   issuer: string
   subject: string
   audience: string

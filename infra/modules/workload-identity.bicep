@@ -1,10 +1,28 @@
-// An identity of the access model, and whom it trusts: each federated credential names one service account, exactly.
-import { federatedTrust } from 'types.bicep'
+// An identity of the access model, and whom it trusts: each federated credential names one subject, exactly.
+import { federatedTrust, serviceAccount } from 'types.bicep'
 
 param name string
 param location string
 param tags object
-param trusted federatedTrust[]
+@description('The cluster\'s own issuer, with its slash at the end.')
+param issuer string
+@description('Accounts of the cluster.')
+param serviceAccounts serviceAccount[]
+@description('Whom it trusts besides, such as an account of another cluster.')
+param others federatedTrust[]
+
+var own = map(serviceAccounts, account => {
+  name: '${account.namespace}-${account.name}'
+  issuer: issuer
+  subject: 'system:serviceaccount:${account.namespace}:${account.name}'
+  audience: 'api://AzureADTokenExchange'
+})
+var foreign = map(range(0, length(others)), i => {
+  name: 'external-${i + 1}'
+  issuer: others[i].issuer
+  subject: others[i].subject
+  audience: others[i].audience
+})
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
   name: name
@@ -15,7 +33,7 @@ resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' 
 // One after another: Entra ID refuses to change the credentials of one identity at the same time. The name comes from
 // the subject, because a second credential with the same issuer and subject is refused under any name.
 @batchSize(1)
-resource credentials 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials@2024-11-30' = [for trust in trusted: {
+resource credentials 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials@2024-11-30' = [for trust in concat(own, foreign): {
   parent: identity
   name: trust.name
   properties: {
