@@ -557,11 +557,7 @@ fn an_option_that_is_on_adds_whom_it_trusts_and_an_add_on_is_in_no_manifest() {
     fs::write(&input.options[0], unmarked).expect("written");
     let report = trust::check(&input).expect("it can be checked");
     let codes: Vec<_> = report.findings.iter().map(|f| f.code).collect();
-    let expected = [
-        Code::DanglingSubject,
-        Code::UnusedGrant,
-        Code::UnusedGrant,
-    ];
+    let expected = [Code::DanglingSubject, Code::UnusedGrant, Code::UnusedGrant];
     assert_eq!(codes, expected, "{:#?}", report.findings);
 }
 
