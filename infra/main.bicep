@@ -105,7 +105,7 @@ module vault 'modules/key-vault.bicep' = {
     name: 'kv-${token}'
     location: location
     tags: tags
-    secrets: objectKeys(access.resources.vault.secrets)
+    names: objectKeys(access.resources.vault.secrets)
     publicNetworkAccess: publicNetworkAccess
     retentionDays: production ? 90 : 7
     purgeProtection: production

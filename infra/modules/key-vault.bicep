@@ -2,7 +2,8 @@
 param name string
 param location string
 param tags object
-param secrets array
+@description('Names of secrets, each made once.')
+param names array
 @allowed(['Enabled', 'Disabled'])
 param publicNetworkAccess string
 param retentionDays int
@@ -40,11 +41,11 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
   }
 }
 
-module values 'secret.bicep' = [for secret in secrets: {
-  name: 'secret-${secret}'
+module values 'secret.bicep' = [for each in names: {
+  name: 'secret-${each}'
   params: {
     vaultName: vault.name
-    name: secret
+    name: each
   }
 }]
 

@@ -40,15 +40,20 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
   properties: {
     workspaceId: workspaceId
     logAnalyticsDestinationType: 'Dedicated'
-    logs: [
+    // Who sent and received what is in the second; a Standard namespace writes none.
+    logs: sku == 'Premium' ? [
       {
         category: 'OperationalLogs'
         enabled: true
       }
       {
-        // Who sent and received what; a Standard namespace writes none.
         category: 'RuntimeAuditLogs'
-        enabled: sku == 'Premium'
+        enabled: true
+      }
+    ] : [
+      {
+        category: 'OperationalLogs'
+        enabled: true
       }
     ]
   }

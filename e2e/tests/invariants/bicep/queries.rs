@@ -71,11 +71,8 @@ fn untold(files: &Files) -> Vec<String> {
 fn logged(templates: &[Template]) -> BTreeSet<&str> {
     let resources = templates.iter().flat_map(|one| one.of_kind(Kind::Resource));
     let settings = resources.filter(|one| one.of.contains("diagnosticSettings@"));
-    let logs = settings.filter_map(|one| match one.value.at("properties.logs") {
-        Some(Value::List(logs)) => Some(logs),
-        _ => None,
-    });
-    logs.flatten()
+    let logs = settings.filter_map(|one| one.value.at("properties.logs"));
+    logs.flat_map(Value::items)
         .filter_map(|log| log.get("category").and_then(Value::text))
         .collect()
 }

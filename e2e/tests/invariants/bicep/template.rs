@@ -148,6 +148,15 @@ impl Value {
             .try_fold(self, |value, name| value.get(name))
     }
 
+    /// What is in a list, or in either of two.
+    pub(super) fn items(&self) -> Vec<&Self> {
+        match self {
+            Self::List(items) => items.iter().collect(),
+            Self::Either(one, other) => [one.items(), other.items()].concat(),
+            _ => Vec::new(),
+        }
+    }
+
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) | Self::Expression(text) => Some(text),
