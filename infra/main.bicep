@@ -344,6 +344,9 @@ output AZURE_RESOURCE_GROUP string = group.name
 output AZURE_AKS_CLUSTER_NAME string = cluster.outputs.name
 output AZURE_CONTAINER_REGISTRY_NAME string = registry.outputs.name
 output AZURE_CONTAINER_REGISTRY_ENDPOINT string = registry.outputs.loginServer
+@description('What the doctor looks at: name of the access model, name in Azure.')
+output IDENTITY_NAMES string = join(map(identityNames, name => '${name}=id-${name}-${token}'), ' ')
+output RESOURCE_NAMES string = 'vault=${vault.outputs.name} cosmos=${cosmos.outputs.name} storage=${storage.outputs.name} bus=${bus.outputs.name}'
 output PROMETHEUS_QUERY_ENDPOINT string = prometheus ? metrics!.outputs.queryEndpoint : ''
 
 output AZURE_TENANT_ID string = tenant().tenantId

@@ -64,11 +64,21 @@ trap 'rm -f "$fresh"' EXIT
 } >"$fresh"
 mv "$fresh" "$overlay/.env"
 
-# Signs in as whoever is signed in to the Azure CLI; your own kubeconfig is left alone.
+# Where `cargo doctor --live` looks.
 environment=$(needed AZURE_ENV_NAME)
-KUBECONFIG=$PWD/.azure/$environment/kubeconfig
-export KUBECONFIG
-mkdir -p "$(dirname "$KUBECONFIG")"
+home=$PWD/.azure/$environment
+mkdir -p "$home"
+members() { # name=value ...
+  for pair in "$@"; do printf '"%s": "%s"\n' "${pair%%=*}" "${pair#*=}"; done | paste -s -d , -
+}
+identities=$(needed IDENTITY_NAMES)
+resources=$(needed RESOURCE_NAMES)
+# shellcheck disable=SC2086 # they are several words
+printf '{ "resourceGroup": "%s", "cluster": "%s",\n  "identities": { %s },\n  "resources": { %s } }\n' \
+  "$group" "$cluster" "$(members $identities)" "$(members $resources)" >"$home/environment.json"
+
+# Signs in as whoever is signed in to the Azure CLI; your own kubeconfig is left alone.
+export KUBECONFIG="$home/kubeconfig"
 az aks get-credentials --resource-group "$group" --name "$cluster" --file "$KUBECONFIG" --overwrite-existing >&2
 kubelogin convert-kubeconfig --login azurecli
 
@@ -86,4 +96,5 @@ done
 
 printf '\nIt runs, and nobody outside of the cluster reaches it. To look at it:\n\n'
 printf '  KUBECONFIG=%s kubectl --namespace todolist port-forward service/frontend 8080\n\n' "$KUBECONFIG"
-printf 'and open http://localhost:8080\n'
+printf 'and open http://localhost:8080. To see the six prerequisites, each as it is on Azure:\n\n'
+printf '  KUBECONFIG=%s cargo doctor --live .azure/%s/environment.json\n' "$KUBECONFIG" "$environment"

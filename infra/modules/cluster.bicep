@@ -52,9 +52,6 @@ resource cluster 'Microsoft.ContainerService/managedClusters@2026-05-01' = {
   properties: {
     dnsPrefix: name
     nodeResourceGroup: nodeResourceGroup
-    nodeResourceGroupProfile: {
-      restrictionLevel: 'ReadOnly'
-    }
     enableRBAC: true
     disableLocalAccounts: true
     aadProfile: {

@@ -346,6 +346,17 @@ mod tests {
     }
 
     #[test]
+    fn a_custom_role_may_be_granted_and_has_no_id_and_one_for_the_templates_alone_may_not() {
+        let roles = Roles::built_in();
+        let custom = "Service Bus Queue Reader";
+        assert_eq!(roles.system(custom), Some(RoleSystem::Azure));
+        assert_eq!(roles.id(custom), None);
+        let read = Permission::Action("Microsoft.ServiceBus/namespaces/queues/read");
+        assert!(roles.grants(custom, read) && !roles.grants(custom, SEND));
+        assert_eq!(roles.system("AcrPull"), None);
+    }
+
+    #[test]
     fn the_two_role_systems_do_not_know_each_other() {
         let roles = Roles::built_in();
         let reader = "Cosmos DB Built-in Data Reader";

@@ -5,6 +5,7 @@
 //! Each check is shown to turn red: a mistake is planted in the text of a file.
 //! What they cannot see is what Bicep's compiler and Azure would say.
 
+mod contents;
 mod grants;
 mod hardened;
 mod hooks;
@@ -14,6 +15,7 @@ mod outputs;
 mod queries;
 mod schema;
 mod template;
+mod trusts;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -150,8 +152,8 @@ fn every_template_is_bicep() {
         &[
             (
                 "infra/main.bicep",
-                "profile == 'production'",
-                "profile = 'production'",
+                "targetScope = 'subscription'",
+                "targetScope 'subscription'",
                 "no Bicep",
             ),
             (

@@ -261,7 +261,7 @@ fn no_id_is_typed_by_hand() {
                 "infra/modules/cluster-roles.bicep",
                 "name: guid(registry.id, kubeletPrincipalId, roles.infrastructure.AcrPull.id)",
                 "name: '7f951dda-4ed3-4680-a7ca-43fe172d538d'",
-                "cluster-roles.bicep:25: an id",
+                "an id that is typed by hand",
             ),
             (
                 "infra/roles.json",

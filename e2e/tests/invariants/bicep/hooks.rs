@@ -7,12 +7,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use e2e::doctor::live::Environment;
 use tempfile::TempDir;
 
 /// Writes down its arguments; what it answers is the first line of `answers` that
 /// they begin with, and `fail` as an answer is a failure.
 const PLAYED: &str = r#"#!/bin/sh
-printf '%s %s\n' "${0##*/}" "$*" >>"$CALLS"
+printf '%s\n' "$(printf '%s %s' "${0##*/}" "$*" | tr '\n' ' ')" >>"$CALLS"
 while IFS='|' read -r start answer; do
   case "${0##*/} $*" in
     "$start"*)
@@ -24,12 +25,17 @@ while IFS='|' read -r start answer; do
 done <"$ANSWERS"
 "#;
 
-const VALUES: [(&str, &str); 15] = [
+const VALUES: [(&str, &str); 17] = [
     ("AZURE_ENV_NAME", "lab"),
     ("AZURE_RESOURCE_GROUP", "rg-lab"),
     ("AZURE_AKS_CLUSTER_NAME", "aks-1"),
     ("AZURE_CONTAINER_REGISTRY_NAME", "cr1"),
     ("AZURE_CONTAINER_REGISTRY_ENDPOINT", "cr1.azurecr.io"),
+    (
+        "IDENTITY_NAMES",
+        "frontend=id-frontend-1 worker=id-worker-1",
+    ),
+    ("RESOURCE_NAMES", "vault=kv-1 bus=sb-1"),
     ("AZURE_TENANT_ID", "11111111-1111-4111-8111-111111111111"),
     ("FRONTEND_CLIENT_ID", "f"),
     ("BACKEND_CLIENT_ID", "b"),
@@ -76,9 +82,11 @@ impl Stage {
                 ("az rest", "1"),
                 (
                     "az provider list",
-                    r"Microsoft.ContainerRegistry\nMicrosoft.ContainerService\nMicrosoft.DocumentDB\nmicrosoft.insights\n\
-                      Microsoft.KeyVault\nMicrosoft.ManagedIdentity\nMicrosoft.Monitor\nMicrosoft.Network\n\
-                      Microsoft.OperationalInsights\nMicrosoft.ServiceBus\nMicrosoft.Storage",
+                    concat!(
+                        "Microsoft.ContainerRegistry\\nMicrosoft.ContainerService\\nMicrosoft.DocumentDB\\n",
+                        "microsoft.insights\\nMicrosoft.KeyVault\\nMicrosoft.ManagedIdentity\\nMicrosoft.Monitor\\n",
+                        "Microsoft.Network\\nMicrosoft.OperationalInsights\\nMicrosoft.ServiceBus\\nMicrosoft.Storage",
+                    ),
                 ),
             ],
         }
@@ -153,7 +161,7 @@ fn a_deployment_builds_writes_what_the_overlay_reads_applies_and_waits() {
 
     let written = stage.written().expect("the overlay's .env");
     let overlay: Vec<&str> = written.lines().collect();
-    let values = VALUES[5..]
+    let values = VALUES[7..]
         .iter()
         .map(|(name, value)| format!("{name}={value}"));
     let image = |name: &str| {
@@ -181,6 +189,13 @@ fn a_deployment_builds_writes_what_the_overlay_reads_applies_and_waits() {
             "kubectl --namespace todolist rollout status deployment/frontend",
         ],
     );
+    // The doctor reads what was written for it.
+    let home = stage.directory.path().join(".azure/lab/environment.json");
+    let live = Environment::read(&home).expect("an environment");
+    assert_eq!((&*live.resource_group, &*live.cluster), ("rg-lab", "aks-1"));
+    assert_eq!(live.identities["worker"], "id-worker-1");
+    assert_eq!(live.resources["bus"], "sb-1");
+
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let shown = format!(
         "KUBECONFIG={}/.azure/lab/kubeconfig kubectl --namespace todolist port-forward service/frontend 8080",

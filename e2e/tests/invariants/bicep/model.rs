@@ -1,7 +1,7 @@
 //! The access model and the templates: what the one says, the other makes, and
 //! nothing of it is said twice.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use local_cloud::model::Model;
 use local_cloud::roles::Roles;
@@ -175,6 +175,19 @@ fn not_from_the_model(files: &Files, templates: &[Template]) -> Vec<String> {
             wrong.push(format!("main.bicep: nothing is made of `{member}`"));
         }
     }
+    for (module, loops) in [
+        ("workload-identity.bicep", "[for identity in identities: {"),
+        ("grants.bicep", "    grants: grants\n"),
+    ] {
+        let made = main
+            .of_kind(Kind::Module)
+            .any(|one| one.of == format!("modules/{module}"));
+        if !made || text.matches(loops).count() != 1 {
+            wrong.push(format!(
+                "main.bicep: {module} is not given all of the model"
+            ));
+        }
+    }
     let handed = HANDED_ON.map(|member| member.split('.').nth(2));
     let access = files.json("infra/access.json");
     for name in access["resources"].as_object().expect("resources").keys() {
@@ -235,128 +248,6 @@ fn inner_names(resources: &Json, names: &mut BTreeSet<String>) {
             }
         }
     }
-}
-
-/// Whom identities trust: one subject each, exactly, one credential after another.
-fn trust(files: &Files, templates: &[Template]) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let subject = "'system:serviceaccount:${account.namespace}:${account.name}'";
-    let credentials: BTreeMap<_, _> = templates
-        .iter()
-        .flat_map(|template| {
-            template
-                .of_kind(Kind::Resource)
-                .map(move |one| (template.file.as_str(), one))
-        })
-        .filter(|(_, one)| one.of.contains("federatedIdentityCredentials@"))
-        .collect();
-    for file in [
-        "modules/workload-identity.bicep",
-        "registered-application/main.bicep",
-    ] {
-        let Some(credential) = credentials.get(file) else {
-            wrong.push(format!("{file} trusts nobody"));
-            continue;
-        };
-        if !credential
-            .decorators
-            .iter()
-            .any(|own| own == "batchSize(1)")
-        {
-            wrong.push(format!(
-                "{file}: Entra ID takes one change of an identity at a time: @batchSize(1)"
-            ));
-        }
-        let text = files
-            .text(&format!("infra/{file}"))
-            .replace("trust.account.", "account.");
-        for needed in [subject, "'api://AzureADTokenExchange'"] {
-            if text.matches(needed).count() != 1 {
-                wrong.push(format!("{file}: {needed} has to be there once"));
-            }
-        }
-    }
-    let main = files.text("infra/main.bicep");
-    if !main.contains("issuer: cluster.outputs.issuer\n") {
-        wrong.push("main.bicep: the trusted issuer is not the cluster's".to_owned());
-    }
-    for (name, identity) in whole(files)["identities"].as_object().expect("identities") {
-        if identity
-            .get("type")
-            .is_some_and(|kind| kind != "userAssigned")
-            || identity.get("serviceAccounts").is_none()
-        {
-            wrong.push(format!("main.bicep makes no identity such as `{name}`"));
-        }
-    }
-    wrong
-}
-
-/// Options of queues that Service Bus does not have, and keys that are too short.
-fn in_azures_words(files: &Files, templates: &[Template]) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let access = files.json("infra/access.json");
-    let schemas = files.schemas();
-    let queue = schemas
-        .version("Microsoft.ServiceBus/namespaces/queues")
-        .expect("queues");
-    for (name, options) in access["resources"]["bus"]["queues"]
-        .as_object()
-        .expect("queues")
-    {
-        for (option, value) in options.as_object().expect("options") {
-            let of = schemas.member(queue, "SBQueueProperties", option);
-            let fits = match value {
-                Json::String(_) => of == Some("string"),
-                Json::Bool(_) => of == Some("bool"),
-                _ => of == Some("int"),
-            };
-            if !fits {
-                wrong.push(format!(
-                    "queue `{name}`: Service Bus has no `{option}` such as {value}"
-                ));
-            }
-        }
-    }
-    let secret = templates
-        .iter()
-        .find(|one| one.file == "modules/secret.bicep")
-        .expect("secret.bicep");
-    let random = secret
-        .of_kind(Kind::Parameter)
-        .filter(|one| one.value.text() == Some("newGuid()"));
-    let random: Vec<_> = random.collect();
-    let made = secret.find(Kind::Resource, "secret").expect("the secret");
-    let value = made
-        .value
-        .at("properties.value")
-        .and_then(Value::text)
-        .unwrap_or_default();
-    let used = random.iter().filter(|one| {
-        value.contains(&format!("${{{}}}", one.name))
-            && one.decorators.iter().any(|own| own == "secure()")
-    });
-    // A GUID of version 4 has 122 random bits.
-    let bits = 122 * used.count();
-    for (name, secret) in access["resources"]["vault"]["secrets"]
-        .as_object()
-        .expect("secrets")
-    {
-        let wanted = secret["generateBytes"].as_u64().expect("a number") * 8;
-        if u64::try_from(bits).expect("small") < wanted {
-            wrong.push(format!(
-                "secret `{name}`: {bits} random bits, and {wanted} are wanted"
-            ));
-        }
-    }
-    if !made.decorators.iter().any(|own| own == "onlyIfNotExists()") {
-        wrong
-            .push("secret.bicep: each deployment makes a new value: @onlyIfNotExists()".to_owned());
-    }
-    if !value.starts_with("base64(") {
-        wrong.push("secret.bicep: the services take base64".to_owned());
-    }
-    wrong
 }
 
 #[test]
@@ -436,6 +327,18 @@ fn the_template_takes_everything_from_the_model() {
                 "nothing is made of",
             ),
             (
+                "infra/main.bicep",
+                "    grants: grants\n",
+                "    grants: []\n",
+                "grants.bicep is not given all",
+            ),
+            (
+                "infra/main.bicep",
+                "[for identity in identities: {",
+                "[for identity in items(access.identities): {",
+                "workload-identity.bicep is not given all",
+            ),
+            (
                 "infra/access.json",
                 "\"bus\": {",
                 "\"second\": { \"type\": \"serviceBus\", \"queues\": {} },\n    \"bus\": {",
@@ -467,90 +370,6 @@ fn no_name_of_the_model_is_typed_by_hand() {
                 "  name: name\n",
                 "  name: 'worker'\n",
                 "`worker` is for the access model",
-            ),
-        ],
-    );
-}
-
-#[test]
-fn each_identity_trusts_exactly_whom_the_model_names() {
-    holds(
-        of_templates(trust),
-        &[
-            (
-                "infra/modules/workload-identity.bicep",
-                "system:serviceaccount:${account.namespace}:${account.name}",
-                "system:serviceaccount:todolist:${account.name}",
-                "has to be there once",
-            ),
-            (
-                "infra/modules/workload-identity.bicep",
-                "api://AzureADTokenExchange",
-                "api://AzureADTokenExchnge",
-                "has to be there once",
-            ),
-            (
-                "infra/modules/workload-identity.bicep",
-                "@batchSize(1)\n",
-                "",
-                "one change of an identity at a time",
-            ),
-            (
-                "infra/main.bicep",
-                "issuer: cluster.outputs.issuer\n",
-                "issuer: issuer\n",
-                "is not the cluster's",
-            ),
-            (
-                "infra/access.json",
-                "\"worker\": { \"serviceAccounts\"",
-                "\"worker\": { \"type\": \"application\", \"serviceAccounts\"",
-                "no identity such as `worker`",
-            ),
-        ],
-    );
-}
-
-#[test]
-fn queues_have_options_of_service_bus_and_secrets_are_made_once_of_enough_bits() {
-    holds(
-        of_templates(in_azures_words),
-        &[
-            (
-                "infra/access.json",
-                "\"maxDeliveryCount\": 10",
-                "\"maxDeliveries\": 10",
-                "no `maxDeliveries`",
-            ),
-            (
-                "infra/access.json",
-                "\"maxDeliveryCount\": 10",
-                "\"maxDeliveryCount\": \"10\"",
-                "no `maxDeliveryCount` such as",
-            ),
-            (
-                "infra/access.json",
-                "\"session-key\": { \"generateBytes\": 32 }",
-                "\"session-key\": { \"generateBytes\": 64 }",
-                "512 are wanted",
-            ),
-            (
-                "infra/modules/secret.bicep",
-                "${first}${second}${third}",
-                "${first}${second}",
-                "244 random bits",
-            ),
-            (
-                "infra/modules/secret.bicep",
-                "@onlyIfNotExists()\n",
-                "",
-                "each deployment makes a new value",
-            ),
-            (
-                "infra/modules/secret.bicep",
-                "value: base64(",
-                "value: string(",
-                "take base64",
             ),
         ],
     );
