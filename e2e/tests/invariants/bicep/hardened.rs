@@ -103,7 +103,7 @@ fn mistakes(templates: &[Template]) -> Vec<String> {
     wrong
 }
 
-/// A NetworkPolicy without an engine is accepted and does nothing.
+/// A `NetworkPolicy` without an engine is accepted and does nothing.
 fn unenforced(templates: &[Template]) -> Vec<String> {
     let clusters = templates
         .iter()

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::fs;
 
+use platform::settings::Vars;
 use serde_json::Value as Json;
 
 use super::grants::{Assignment, Role, assignments};
@@ -193,7 +194,7 @@ fn stale(files: &Files, templates: &[Template]) -> Vec<String> {
 
 #[test]
 fn the_document_says_what_the_templates_make() {
-    if std::env::var_os("UPDATE_DOCS").is_some() {
+    if Vars::from_process().get("UPDATE_DOCS").is_some() {
         let files = Files::read();
         let templates = files.templates().expect("Bicep");
         let path = e2e::repository().join(DOCUMENT);

@@ -221,10 +221,10 @@ fn typed_by_hand(files: &Files, templates: &[Template]) -> Vec<String> {
             let of_output = matches!(text.of, Some((Kind::Output, _)));
             // The DNS role is the gateway's, which the model does not know of.
             let of_zone = matches!(&text.of, Some((Kind::Module, name)) if name == "zoneRole");
-            if names.contains(&text.text) && !of_output && !of_zone {
+            if names.contains(&text.said) && !of_output && !of_zone {
                 wrong.push(format!(
                     "{}:{}: `{}` is for the access model to say",
-                    template.file, text.line, text.text
+                    template.file, text.line, text.said
                 ));
             }
         }

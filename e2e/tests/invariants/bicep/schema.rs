@@ -217,7 +217,7 @@ impl Check<'_> {
             let inner = format!("{path}.{name}");
             match known.get(name).or(any.as_ref()) {
                 Some(of) => {
-                    self.value(&member.value, of.trim_end_matches('!'), member.line, &inner)
+                    self.value(&member.value, of.trim_end_matches('!'), member.line, &inner);
                 }
                 None => self.tell(member.line, &inner, "is unknown, or only read"),
             }

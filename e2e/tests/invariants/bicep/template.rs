@@ -41,13 +41,13 @@ pub(super) struct Declaration {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
     Object(Vec<Member>),
-    List(Vec<Value>),
+    List(Vec<Self>),
     Text(String),
     Number(String),
     Bool(bool),
     Null,
     /// One of two, by a condition.
-    Either(Box<Value>, Box<Value>),
+    Either(Box<Self>, Box<Self>),
     /// Something that is known later, as it is written.
     Expression(String),
     Nothing,
@@ -62,7 +62,7 @@ pub(super) struct Member {
 }
 
 pub(super) struct Text {
-    pub(super) text: String,
+    pub(super) said: String,
     pub(super) line: usize,
     /// Of which declaration.
     pub(super) of: Option<(Kind, String)>,
@@ -268,7 +268,7 @@ impl Reader<'_> {
     fn texts(&self, node: Node<'_>, of: Option<&(Kind, String)>, found: &mut Vec<Text>) {
         if node.kind() == "string" {
             found.push(Text {
-                text: unquoted(self.text(node)),
+                said: unquoted(self.text(node)),
                 line: line(node),
                 of: of.cloned(),
             });
