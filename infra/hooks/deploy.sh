@@ -2,7 +2,7 @@
 # After `azd provision`: builds and pushes the images, writes what Bicep put out where the overlay reads it, applies the
 # manifests and waits until they run. Again: azd hooks run postprovision.
 #
-# IMAGE_BUILD  acr (default): the registry builds; docker: this machine does, with buildx
+# IMAGE_BUILD  docker (default): this machine builds, with buildx; acr: the registry does
 # K8S_OVERLAY  what is applied; k8s/overlays/azure by default
 set -eu
 cd "$(dirname "$0")/../.."
@@ -32,14 +32,17 @@ server=$(needed AZURE_CONTAINER_REGISTRY_ENDPOINT)
 
 # A tag names a build, and what runs is named by its digest.
 tag=$(git rev-parse --short HEAD 2>/dev/null || date -u +%Y%m%d%H%M%S)
-build=${IMAGE_BUILD:-acr}
-[ "$build" = acr ] || az acr login --name "$registry" >&2
+case ${IMAGE_BUILD:-docker} in
+  docker)
+    az acr login --name "$registry"
+    for name in frontend backend; do
+      docker buildx build --platform linux/amd64 --push --tag "$server/todolist-$name:$tag" --target "$name" .
+    done
+    ;;
+  acr) az acr run --registry "$registry" --file infra/hooks/images.yaml --set "tag=$tag" --timeout 7200 . ;;
+  *) fail "IMAGE_BUILD is $IMAGE_BUILD, and has to be docker or acr" ;;
+esac
 image() { # name
-  case $build in
-    acr) az acr build --registry "$registry" --image "todolist-$1:$tag" --target "$1" . >&2 ;;
-    docker) docker buildx build --push --tag "$server/todolist-$1:$tag" --target "$1" . >&2 ;;
-    *) fail "IMAGE_BUILD is $build, and has to be acr or docker" ;;
-  esac
   digest=$(az acr repository show --name "$registry" --image "todolist-$1:$tag" --query digest --output tsv)
   printf '%s/todolist-%s@%s' "$server" "$1" "$digest"
 }

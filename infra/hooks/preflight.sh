@@ -18,8 +18,8 @@ for tool in az azd kubectl kubelogin; do
 done
 [ "$missing" = 0 ] || exit 1
 
-if [ "${IMAGE_BUILD:-acr}" = docker ] && ! docker buildx version >/dev/null 2>&1; then
-  lacks 'IMAGE_BUILD is docker, and docker buildx is not here' 'install it, or: azd env set IMAGE_BUILD acr'
+if [ "${IMAGE_BUILD:-docker}" = docker ] && ! docker buildx version >/dev/null 2>&1; then
+  lacks 'the images are built by docker buildx, which is not here' 'install it, or: azd env set IMAGE_BUILD acr'
 fi
 if [ "${GATEWAY:-false}" = true ] && [ -z "${PUBLIC_HOST:-}" ]; then
   lacks 'GATEWAY is on, and nothing says under which name' 'azd env set PUBLIC_HOST todo.example.com'

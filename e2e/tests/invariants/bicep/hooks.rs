@@ -178,8 +178,10 @@ fn a_deployment_builds_writes_what_the_overlay_reads_applies_and_waits() {
     in_order(
         &stage.calls(),
         &[
-            "az acr build --registry cr1 --image todolist-frontend:",
-            "az acr build --registry cr1 --image todolist-backend:",
+            "az acr login --name cr1",
+            "docker buildx build --platform linux/amd64 --push --tag cr1.azurecr.io/todolist-frontend:",
+            "docker buildx build --platform linux/amd64 --push --tag cr1.azurecr.io/todolist-backend:",
+            "az acr repository show --name cr1 --image todolist-frontend:",
             "az aks get-credentials --resource-group rg-lab --name aks-1 --file ",
             "kubelogin convert-kubeconfig --login azurecli",
             "kubectl auth can-i create namespaces",
@@ -213,14 +215,14 @@ fn real(stage: &Stage) -> String {
 }
 
 #[test]
-fn options_add_what_they_put_out_and_docker_builds_where_it_is_asked_to() {
+fn options_add_what_they_put_out_and_the_registry_builds_where_it_is_asked_to() {
     let mut stage = Stage::new();
     stage.values.insert("SCALER_CLIENT_ID", "s".to_owned());
     stage.values.insert("GATEWAY_CLIENT_ID", String::new());
     stage
         .values
         .insert("PUBLIC_HOST", "todo.example.com".to_owned());
-    let output = stage.run("deploy.sh", &[("IMAGE_BUILD", "docker")]);
+    let output = stage.run("deploy.sh", &[("IMAGE_BUILD", "acr")]);
     assert!(output.status.success(), "{}", told(&output));
 
     let written = stage.written().expect("the overlay's .env");
@@ -232,8 +234,7 @@ fn options_add_what_they_put_out_and_docker_builds_where_it_is_asked_to() {
     in_order(
         &stage.calls(),
         &[
-            "az acr login --name cr1",
-            "docker buildx build --push --tag cr1.azurecr.io/todolist-frontend:",
+            "az acr run --registry cr1 --file infra/hooks/images.yaml --set tag=",
             "az acr repository show",
         ],
     );
@@ -251,7 +252,7 @@ fn nothing_is_written_or_applied_when_something_is_missing() {
             "azd knows no environment here",
             Stage::new().answering("azd env get-values", "fail"),
         ),
-        ("", Stage::new().answering("az acr build", "fail")),
+        ("", Stage::new().answering("docker buildx", "fail")),
     ] {
         let output = stage.run("deploy.sh", &[]);
         assert!(!output.status.success(), "{what}");
@@ -278,7 +279,6 @@ fn preflight_tells_everything_that_is_missing_and_changes_nothing() {
         .answering("az provider list", "Microsoft.ContainerService")
         .answering("docker", "fail");
     let variables = [
-        ("IMAGE_BUILD", "docker"),
         ("GATEWAY", "true"),
         (
             "AZURE_SUBSCRIPTION_ID",
@@ -289,7 +289,7 @@ fn preflight_tells_everything_that_is_missing_and_changes_nothing() {
     assert!(!output.status.success());
     let said = told(&output);
     for expected in [
-        "docker buildx is not here",
+        "docker buildx, which is not here",
         "azd env set PUBLIC_HOST todo.example.com",
         "you may not assign roles in the subscription 33333333-3333-4333-8333-333333333333",
         "az provider register --wait --namespace Microsoft.KeyVault",
