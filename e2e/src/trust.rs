@@ -51,6 +51,8 @@ pub struct Input {
     pub manifests: Manifests,
     /// The access file.
     pub access: PathBuf,
+    /// Access files of options that are on, such as `infra/options/keda.json`.
+    pub options: Vec<PathBuf>,
     /// What the code does with each grant; without it nobody can know.
     pub uses: Option<PathBuf>,
     /// The client id of each identity.
@@ -101,7 +103,7 @@ pub fn check(input: &Input) -> Result<Report> {
     }
     let world = World {
         objects,
-        access: Access::read(&input.access)?,
+        access: Access::read_with(&input.access, &input.options)?,
         uses: input.uses.as_deref().map(Uses::read).transpose()?,
         client_ids: input.client_ids.clone(),
         roles: Roles::built_in()?,

@@ -37,6 +37,10 @@ pub(crate) struct Options {
     /// The access file: who trusts whom, who may do what.
     #[arg(long, value_name = "FILE", default_value_os_t = e2e::default_model())]
     access: PathBuf,
+    /// The access file of an option that is on, such as infra/options/keda.json;
+    /// may be given several times.
+    #[arg(long, value_name = "FILE")]
+    option: Vec<PathBuf>,
     /// What the code does with each grant, and accepted findings; that of this
     /// repository for its own access file.
     #[arg(long, value_name = "FILE")]
@@ -72,6 +76,7 @@ fn checked(options: Options) -> Result<ExitCode> {
         manifests: manifests(&options.manifests)?,
         uses: options.uses.or_else(|| own.then(trust::default_uses)),
         access: options.access,
+        options: options.option,
         client_ids: options
             .client_ids
             .as_deref()

@@ -89,8 +89,10 @@ pub enum RoleSystem {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Role {
-    /// The definition's id: a GUID, or Cosmos' numbered built-in.
-    pub id: String,
+    /// The definition's id: a GUID, or Cosmos' numbered built-in. A custom role
+    /// has one where it is made, in Bicep.
+    #[serde(default)]
+    pub id: Option<String>,
     #[serde(default)]
     actions: Vec<String>,
     #[serde(default)]
@@ -110,6 +112,12 @@ struct File {
     _date: String,
     azure: BTreeMap<String, Role>,
     cosmos: BTreeMap<String, Role>,
+    /// Roles of Azure's system that the templates define.
+    #[serde(default)]
+    custom: BTreeMap<String, Role>,
+    /// What only the templates assign: no access model may name it.
+    #[serde(default, rename = "infrastructure")]
+    _infrastructure: BTreeMap<String, Role>,
     #[serde(default)]
     graph: BTreeMap<String, Role>,
 }
@@ -132,6 +140,7 @@ impl Roles {
         let azure = file
             .azure
             .into_iter()
+            .chain(file.custom)
             .map(|(n, r)| (n, (RoleSystem::Azure, r)));
         let cosmos = file
             .cosmos
@@ -170,9 +179,9 @@ impl Roles {
         listed(yes) && !listed(no)
     }
 
-    /// The id of a role's definition.
+    /// The id of a role's definition; a custom role has none here.
     pub fn id(&self, role: &str) -> Option<&str> {
-        self.by_name.get(role).map(|(_, role)| role.id.as_str())
+        self.by_name.get(role)?.1.id.as_deref()
     }
 
     /// What a role has of this kind, as its definition spells it.
@@ -334,6 +343,17 @@ mod tests {
             let error = Roles::parse(text).expect_err("it is unknown");
             assert!(error.to_string().starts_with("unknown field"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_custom_role_may_be_granted_and_has_no_id_and_one_for_the_templates_alone_may_not() {
+        let roles = Roles::built_in();
+        let custom = "Service Bus Queue Reader";
+        assert_eq!(roles.system(custom), Some(RoleSystem::Azure));
+        assert_eq!(roles.id(custom), None);
+        let read = Permission::Action("Microsoft.ServiceBus/namespaces/queues/read");
+        assert!(roles.grants(custom, read) && !roles.grants(custom, SEND));
+        assert_eq!(roles.system("AcrPull"), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! do. Whether it is valid otherwise is for the model's own parser to say.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -23,6 +23,9 @@ pub(crate) struct Identity {
     /// Whom it trusts beside accounts of this cluster.
     pub(crate) credentials: Vec<Node>,
     pub(crate) shared_because: Option<String>,
+    /// Whether somebody else uses it than the code here, such as an add-on of the
+    /// cluster, whose accounts may be in no manifest.
+    pub(crate) external: bool,
 }
 
 /// A service account that an identity trusts.
@@ -82,6 +85,24 @@ impl Access {
         })
     }
 
+    /// Reads an access file, and with it those of options that are on.
+    pub(crate) fn read_with(path: &Path, options: &[PathBuf]) -> Result<Self> {
+        let mut access = Self::read(path)?;
+        for option in options {
+            let Self {
+                identities, grants, ..
+            } = Self::read(option)?;
+            access.identities.extend(identities);
+            access.grants.extend(grants);
+        }
+        Ok(access)
+    }
+
+    /// The identity of this name.
+    pub(crate) fn identity(&self, name: &str) -> Option<&Identity> {
+        self.identities.iter().find(|own| own.name == name)
+    }
+
     /// The identity that trusts a service account.
     pub(crate) fn trusting(&self, namespace: &str, name: &str) -> Option<&Identity> {
         self.identities.iter().find(|identity| {
@@ -103,6 +124,7 @@ impl Identity {
                 .collect::<Result<_>>()?,
             credentials: list("federatedCredentials").to_vec(),
             shared_because: node.text_of("sharedBecause").map(str::to_owned),
+            external: node.get("external").is_some_and(|value| value.is(true)),
         })
     }
 }

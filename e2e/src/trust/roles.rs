@@ -10,13 +10,17 @@ use serde::Deserialize;
 struct File {
     azure: BTreeMap<String, Role>,
     cosmos: BTreeMap<String, Role>,
+    /// Roles of Azure's system that the templates define.
+    #[serde(default)]
+    custom: BTreeMap<String, Role>,
 }
 
 /// Actions and data actions together: no action is of both kinds.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Role {
-    id: String,
+    #[serde(default)]
+    id: Option<String>,
     #[serde(default)]
     actions: Vec<String>,
     #[serde(default)]
@@ -32,7 +36,9 @@ pub(crate) struct Roles(File);
 impl Roles {
     pub(crate) fn built_in() -> Result<Self> {
         let file = serde_json::from_str(include_str!("../../../infra/roles.json"));
-        file.map(Self).context("infra/roles.json is not valid")
+        let mut file: File = file.context("infra/roles.json is not valid")?;
+        file.azure.append(&mut file.custom);
+        Ok(Self(file))
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&Role> {
@@ -43,7 +49,10 @@ impl Roles {
     pub(crate) fn cosmos(&self, id: &str) -> Option<&str> {
         let mut roles = self.0.cosmos.iter();
         roles
-            .find(|(_, role)| role.id.eq_ignore_ascii_case(id))
+            .find(|(_, role)| {
+                let own = role.id.as_deref();
+                own.is_some_and(|own| own.eq_ignore_ascii_case(id))
+            })
             .map(|(name, _)| name.as_str())
     }
 

@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod access_paths;
+mod bicep;
 mod built_once;
 mod doctor;
 mod documents;

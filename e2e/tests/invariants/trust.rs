@@ -62,6 +62,7 @@ impl Tree {
         Input {
             manifests: Manifests::Kustomization(root.join("k8s/overlays/workshop")),
             access: root.join(ACCESS),
+            options: Vec::new(),
             uses: Some(root.join("e2e/uses.json")),
             client_ids: ClientIds::Local,
         }
@@ -394,6 +395,7 @@ fn the_repositorys_own_trust_graph_has_no_finding_and_one_accepted() {
     let input = Input {
         manifests: Manifests::Kustomization(e2e::manifests::default_directory()),
         access: e2e::default_model(),
+        options: Vec::new(),
         uses: Some(trust::default_uses()),
         client_ids: ClientIds::Local,
     };
@@ -512,6 +514,7 @@ spec:
             text: rendered.to_owned(),
         },
         access: access.clone(),
+        options: Vec::new(),
         uses: None,
         client_ids: ClientIds::Known(
             ids.iter()
@@ -538,6 +541,26 @@ spec:
     let report = trust::check(&input(&[])).expect("it can be checked");
     let codes: Vec<_> = report.findings.iter().map(|f| f.code).collect();
     assert_eq!(codes, [Code::UnknownClientId, Code::MissingLabel]);
+}
+
+#[test]
+fn an_option_that_is_on_adds_whom_it_trusts_and_an_add_on_is_in_no_manifest() {
+    let tree = Tree::copy();
+    let mut input = tree.input();
+    input.options = vec![e2e::repository().join("infra/options/keda.json")];
+    let report = trust::check(&input).expect("it can be checked");
+    assert!(report.findings.is_empty(), "{:#?}", report.findings);
+
+    // Without the mark its account has to be somewhere, and its grants have to be used.
+    let text = fs::read_to_string(&input.options[0]).expect("the option");
+    let unmarked = text.replace("\"external\": true", "\"external\": false");
+    assert_ne!(text, unmarked);
+    input.options = vec![tree.0.path().join("keda.json")];
+    fs::write(&input.options[0], unmarked).expect("written");
+    let report = trust::check(&input).expect("it can be checked");
+    let codes: Vec<_> = report.findings.iter().map(|f| f.code).collect();
+    let expected = [Code::DanglingSubject, Code::UnusedGrant, Code::UnusedGrant];
+    assert_eq!(codes, expected, "{:#?}", report.findings);
 }
 
 #[test]

@@ -20,6 +20,9 @@ pub struct Identity {
     pub federated_credentials: Vec<FederatedTrust>,
     /// Why several service accounts share it, if they do.
     pub shared_because: Option<String>,
+    /// Whether somebody else uses it than the workload, such as an add-on of the
+    /// cluster. Nothing is enforced by it.
+    pub external: bool,
 }
 
 /// What an identity is to Entra ID.
@@ -61,6 +64,8 @@ struct Text<'a> {
     federated_credentials: Vec<FederatedTrust>,
     #[serde(default)]
     shared_because: Option<String>,
+    #[serde(default)]
+    external: bool,
     #[serde(default)]
     resource: Option<String>,
 }
@@ -112,6 +117,7 @@ pub(super) fn parse(
             service_accounts,
             federated_credentials: fields.federated_credentials,
             shared_because: fields.shared_because,
+            external: fields.external,
         };
         directory::check(&identity)
             .map_err(|problem| ModelError::new(place, format!("`{name}`: {problem}")))?;

@@ -6,7 +6,8 @@ use crate::trust::access::{Identity, Trusted};
 use crate::trust::finding::{Code, Report};
 
 pub(super) fn check(world: &World, report: &mut Report) {
-    for identity in &world.access.identities {
+    let own = world.access.identities.iter();
+    for identity in own.filter(|identity| !identity.external) {
         for trusted in &identity.accounts {
             trusted_is_there(world, identity, trusted, report);
         }
@@ -150,7 +151,10 @@ fn is_used(world: &World, account: &Account, report: &mut Report) {
     let used = world.objects.workloads.iter().any(|workload| {
         workload.account() == account.name && workload.namespace.name == account.namespace.name
     });
-    if !used {
+    let trusting = world
+        .access
+        .trusting(&account.namespace.name, &account.name);
+    if !used && !trusting.is_some_and(|identity| identity.external) {
         let about = account.full_name();
         report.add(
             Code::UnusedServiceAccount,

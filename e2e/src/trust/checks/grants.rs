@@ -18,6 +18,10 @@ pub(super) fn check(world: &World, report: &mut Report) {
         return;
     };
     for grant in &world.access.grants {
+        let identity = world.access.identity(&grant.identity);
+        if identity.is_some_and(|identity| identity.external) {
+            continue;
+        }
         match world.roles.find(&grant.role.name) {
             Some(role) => against_uses(world, grant, role, uses, report),
             None => report.unknown.push(format!(

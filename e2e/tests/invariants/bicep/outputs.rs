@@ -1,0 +1,238 @@
+//! From a deployment to the overlay: the outputs of `main.bicep`, what the hook
+//! writes of them, and the parameters that azd hands in.
+
+use std::collections::BTreeSet;
+
+use super::model::OPTIONS;
+use super::template::{Kind, Template};
+use super::{Files, holds, of_templates};
+
+/// What azd itself looks for.
+const OF_AZD: [&str; 2] = [
+    "AZURE_AKS_CLUSTER_NAME",
+    "AZURE_CONTAINER_REGISTRY_ENDPOINT",
+];
+
+const HOOK: &str = "infra/hooks/deploy.sh";
+const PARAMETERS: &str = "infra/main.parameters.json";
+
+/// The words of a list in the hook: `NAME='A B C'`.
+fn list<'a>(hook: &'a str, name: &str) -> BTreeSet<&'a str> {
+    let start = format!("\n{name}='");
+    let list = hook
+        .split_once(&start)
+        .and_then(|(_, rest)| rest.split_once('\''));
+    let (list, _) = list.unwrap_or_else(|| panic!("{HOOK} has no {name}"));
+    list.split_whitespace().collect()
+}
+
+fn mistakes(files: &Files, templates: &[Template]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let main = templates
+        .iter()
+        .find(|one| one.file == "main.bicep")
+        .expect("main.bicep");
+    let outputs: BTreeSet<&str> = main
+        .of_kind(Kind::Output)
+        .map(|one| one.name.as_str())
+        .collect();
+    let hook = files.text(HOOK);
+    let needed = list(hook, "ALWAYS");
+    let optional = list(hook, "WITH_OPTIONS");
+
+    for key in needed.union(&optional).chain(&OF_AZD) {
+        if !outputs.contains(key) {
+            wrong.push(format!("main.bicep does not put out {key}"));
+        }
+    }
+    // The identities of the model, and the addresses that the base has of the local cloud.
+    let access = files.json("infra/access.json");
+    let mut wanted: BTreeSet<String> = access["identities"]
+        .as_object()
+        .expect("identities")
+        .keys()
+        .map(|name| client_id(name))
+        .collect();
+    let estate = files
+        .text("k8s/base/estate.yaml")
+        .lines()
+        .filter_map(|line| line.trim().split_once(": "));
+    let of_the_place =
+        |value: &str| value.contains("local") || value.contains(".test/") || value == "East US";
+    wanted.extend(
+        estate
+            .filter(|(_, value)| of_the_place(value))
+            .map(|(name, _)| name.to_owned()),
+    );
+    for key in &wanted {
+        if !needed.contains(key.as_str()) {
+            wrong.push(format!("{HOOK} does not write {key}"));
+        }
+    }
+    for option in OPTIONS {
+        let model = files.json(&format!("infra/options/{option}.json"));
+        for name in model["identities"].as_object().expect("identities").keys() {
+            if !optional.contains(client_id(name).as_str()) {
+                wrong.push(format!("{HOOK} does not write {}", client_id(name)));
+            }
+        }
+    }
+    wrong
+}
+
+fn client_id(identity: &str) -> String {
+    format!("{}_CLIENT_ID", identity.to_uppercase())
+}
+
+/// Parameters, the variables that azd fills them with, and what is told of them.
+fn parameters(files: &Files, templates: &[Template]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let main = templates
+        .iter()
+        .find(|one| one.file == "main.bicep")
+        .expect("main.bicep");
+    let handed = files.json(PARAMETERS);
+    let handed = handed["parameters"].as_object().expect("parameters");
+    let document = files.text("docs/azure.md");
+    for parameter in main.of_kind(Kind::Parameter) {
+        if !handed.contains_key(&parameter.name) {
+            wrong.push(format!("{PARAMETERS} does not set `{}`", parameter.name));
+        }
+    }
+    for (name, value) in handed {
+        let Some(parameter) = main.find(Kind::Parameter, name) else {
+            wrong.push(format!("main.bicep has no parameter `{name}`"));
+            continue;
+        };
+        let value = value["value"].as_str().expect("a variable");
+        let inner = value
+            .strip_prefix("${")
+            .and_then(|rest| rest.strip_suffix('}'));
+        let Some(inner) = inner else {
+            wrong.push(format!("{PARAMETERS}: `{name}` is no variable"));
+            continue;
+        };
+        let (variable, default) = inner
+            .split_once('=')
+            .map_or((inner, None), |(own, default)| (own, Some(default)));
+        if !variable.starts_with("AZURE_") && !document.contains(&format!("`{variable}`")) {
+            wrong.push(format!("docs/azure.md does not tell of `{variable}`"));
+        }
+        let own = match &parameter.value {
+            super::template::Value::Text(text) => text.clone(),
+            super::template::Value::Bool(value) => value.to_string(),
+            _ => continue,
+        };
+        if default.is_some_and(|default| default != own) {
+            wrong.push(format!(
+                "{PARAMETERS}: the default of `{name}` is not that of main.bicep, `{own}`"
+            ));
+        }
+    }
+    wrong
+}
+
+/// The hooks that azure.yaml names are there.
+fn hooks(files: &Files) -> Vec<String> {
+    let named = files
+        .text("azure.yaml")
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("run: "));
+    let named: Vec<_> = named.map(|path| path.trim_start_matches("./")).collect();
+    let missing = named.iter().filter(|path| !files.0.contains_key(**path));
+    let mut wrong: Vec<_> = missing
+        .map(|path| format!("azure.yaml runs {path}, which is not there"))
+        .collect();
+    for (file, _) in files.below("infra/hooks/", ".sh") {
+        if !named.contains(&file) {
+            wrong.push(format!("nothing runs {file}"));
+        }
+    }
+    wrong
+}
+
+#[test]
+fn whatever_the_overlay_needs_comes_out_of_the_deployment() {
+    holds(
+        of_templates(mistakes),
+        &[
+            (
+                "infra/main.bicep",
+                "output WORKER_CLIENT_ID",
+                "output WORKERS_CLIENT_ID",
+                "does not put out WORKER_CLIENT_ID",
+            ),
+            (
+                "infra/main.bicep",
+                "output AZURE_AKS_CLUSTER_NAME",
+                "output CLUSTER_NAME",
+                "does not put out AZURE_AKS_CLUSTER_NAME",
+            ),
+            (HOOK, " COSMOS_REGION ", " ", "does not write COSMOS_REGION"),
+            (
+                HOOK,
+                "SCALER_CLIENT_ID ",
+                "",
+                "does not write SCALER_CLIENT_ID",
+            ),
+            (
+                "infra/access.json",
+                "\"worker\": {",
+                "\"auditor\": { \"serviceAccounts\": [] },\n    \"worker\": {",
+                "does not write AUDITOR_CLIENT_ID",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn every_parameter_is_handed_in_and_told_of() {
+    holds(
+        of_templates(parameters),
+        &[
+            (
+                "infra/main.bicep",
+                "param keda bool",
+                "param scaling bool",
+                "has no parameter `keda`",
+            ),
+            (
+                PARAMETERS,
+                "    \"gateway\": { \"value\": \"${GATEWAY=false}\" },\n",
+                "",
+                "does not set `gateway`",
+            ),
+            (
+                PARAMETERS,
+                "${KEDA=false}",
+                "${KEDA=true}",
+                "is not that of main.bicep",
+            ),
+            (
+                PARAMETERS,
+                "${PROFILE=workshop}",
+                "${SIZE=workshop}",
+                "does not tell of `SIZE`",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn every_hook_is_there_and_is_run() {
+    holds(
+        hooks,
+        &[(
+            "azure.yaml",
+            "hooks/preflight.sh",
+            "hooks/before.sh",
+            "which is not there",
+        )],
+    );
+    let files = Files::read();
+    let unnamed = hooks(&files.with("azure.yaml", "hooks/preflight.sh", "hooks/deploy.sh"));
+    assert!(
+        unnamed.contains(&"nothing runs infra/hooks/preflight.sh".to_owned()),
+        "{unnamed:?}"
+    );
+}

@@ -1,0 +1,56 @@
+#!/bin/sh
+# What `azd provision` needs, looked at before anything is made: all of it at once, each with what to do about it.
+# Nothing is changed.
+set -eu
+
+missing=0
+lacks() {
+  printf 'preflight: %s\n  %s\n' "$1" "$2" >&2
+  missing=1
+}
+
+for tool in az azd kubectl kubelogin; do
+  command -v "$tool" >/dev/null || case $tool in
+    az) lacks 'az is not here' 'install the Azure CLI: https://aka.ms/azure-cli' ;;
+    azd) lacks 'azd is not here' 'install the Azure Developer CLI: https://aka.ms/azd-install' ;;
+    *) lacks "$tool is not here" 'az aks install-cli' ;;
+  esac
+done
+[ "$missing" = 0 ] || exit 1
+
+if [ "${IMAGE_BUILD:-docker}" = docker ] && ! docker buildx version >/dev/null 2>&1; then
+  lacks 'the images are built by docker buildx, which is not here' 'install it, or: azd env set IMAGE_BUILD acr'
+fi
+if [ "${GATEWAY:-false}" = true ] && [ -z "${PUBLIC_HOST:-}" ]; then
+  lacks 'GATEWAY is on, and nothing says under which name' 'azd env set PUBLIC_HOST todo.example.com'
+fi
+
+subscription=${AZURE_SUBSCRIPTION_ID:-}
+if [ -z "$subscription" ] && ! subscription=$(az account show --query id --output tsv 2>/dev/null); then
+  lacks 'nobody is signed in to the Azure CLI' 'az login'
+  exit 1
+fi
+
+# What the caller may do here, as Azure itself adds it up, whether by groups or by roles of one's own.
+may_assign="value[?(contains(actions, '*') || contains(actions, 'Microsoft.Authorization/*')
+  || contains(actions, 'Microsoft.Authorization/roleAssignments/*')
+  || contains(actions, 'Microsoft.Authorization/roleAssignments/write'))
+  && !contains(notActions, 'Microsoft.Authorization/*/Write')] | length(@)"
+permissions="/subscriptions/$subscription/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
+if ! found=$(az rest --method get --url "$permissions" --query "$may_assign" --output tsv); then
+  lacks "the subscription $subscription cannot be looked at" 'az login, then az account set --subscription ...'
+elif [ "$found" = 0 ]; then
+  lacks "you may not assign roles in the subscription $subscription, and each identity of the workload needs some" \
+    'ask for Owner, or for Role Based Access Control Administrator beside Contributor'
+fi
+
+registered=$(az provider list --subscription "$subscription" --query "[?registrationState=='Registered'].namespace" \
+  --output tsv | tr '[:upper:]' '[:lower:]')
+for provider in Microsoft.ContainerRegistry Microsoft.ContainerService Microsoft.DocumentDB Microsoft.Insights \
+  Microsoft.KeyVault Microsoft.ManagedIdentity Microsoft.Monitor Microsoft.Network Microsoft.OperationalInsights \
+  Microsoft.ServiceBus Microsoft.Storage; do
+  name=$(printf '%s' "$provider" | tr '[:upper:]' '[:lower:]')
+  printf '%s\n' "$registered" | grep -qx "$name" ||
+    lacks "the subscription does not know $provider" "az provider register --wait --namespace $provider"
+done
+exit "$missing"
