@@ -219,6 +219,7 @@ fn findings(text: String, access: &Path, client_ids: ClientIds) -> Result<Vec<St
             text,
         },
         access: access.to_owned(),
+        options: Vec::new(),
         uses: None,
         client_ids,
     })?;
