@@ -57,7 +57,7 @@ fn an_unknown_field_is_refused_wherever_it_stands() {
             r#"{ "resources": {}, "identities": { "a": { "serviceAccounts": [], "why": 1 } },
                 "grants": [], "calls": [] }"#,
             "line 1, column 70: unknown field `why`, expected one of `type`, `serviceAccounts`, \
-             `federatedCredentials`, `sharedBecause`, `resource`",
+             `federatedCredentials`, `sharedBecause`, `external`, `resource`",
         ),
         (
             r#"{ "resources": {}, "identities": {
