@@ -264,9 +264,10 @@ impl Candidate<'_> {
         let around = String::from_utf8_lossy(&around).to_ascii_lowercase();
         let around = around.replace("%3d", "=").replace("%26", "&");
         let mut fields = around.split(['&', '?', ';']);
+        // In `URL=sv=..` each is a name.
         fields.any(|field| {
-            let name = field.split_once('=').map(|(name, _)| name);
-            name.is_some_and(|name| FIELDS.contains(&name)) && field != "type=aad"
+            let mut names = field.rsplit('=').skip(1);
+            !field.ends_with("type=aad") && names.any(|name| FIELDS.contains(&name))
         })
     }
 
