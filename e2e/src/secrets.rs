@@ -5,7 +5,7 @@
 //! It shows where a secret stands and what kind it is, never the secret.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use anyhow::{Result, bail};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -193,10 +193,7 @@ impl Scan {
                 rule: rule.to_owned(),
                 part: part.to_owned(),
                 file: content.name.clone(),
-                line: 1 + bytes[..place.start]
-                    .iter()
-                    .filter(|byte| **byte == b'\n')
-                    .count(),
+                line: bytes[..place.start].split(|byte| *byte == b'\n').count(),
                 what,
                 digest: digest_of(&bytes[place]),
             });
@@ -230,11 +227,15 @@ impl Scan {
 
 /// How a secret is told from another without being shown: 12 of 64 digits.
 fn digest_of(secret: &[u8]) -> String {
-    let digest = digest(&SHA256, secret);
-    let digits = digest.as_ref()[..6]
-        .iter()
-        .map(|byte| format!("{byte:02x}"));
-    digits.collect()
+    hexadecimal(&digest(&SHA256, secret).as_ref()[..6])
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let mut digits = String::new();
+    for byte in bytes {
+        let _infallible = write!(digits, "{byte:02x}");
+    }
+    digits
 }
 
 impl fmt::Display for Finding {

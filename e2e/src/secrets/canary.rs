@@ -45,7 +45,7 @@ impl Canary {
                     STANDARD_NO_PAD.encode(&bytes),
                     URL_SAFE_NO_PAD.encode(&bytes),
                 ]);
-                forms.push(bytes.iter().map(|byte| format!("{byte:02x}")).collect());
+                forms.push(super::hexadecimal(&bytes));
             }
         }
         let escaped: Vec<_> = forms.iter().map(|form| regex::escape(form)).collect();

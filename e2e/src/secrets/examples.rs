@@ -60,6 +60,7 @@ fn letters(count: usize) -> String {
 }
 
 /// An example of each form.
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 pub fn all() -> Vec<Example> {
     let [of_32, of_64] = [key(32), key(64)];
     let mut examples = Vec::new();
@@ -204,6 +205,7 @@ pub fn all() -> Vec<Example> {
 }
 
 /// What comes near, and is no secret.
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 pub fn near_misses() -> Vec<(&'static str, String)> {
     let [of_32, of_64] = [key(32), key(64)];
     let certificate = pem("CERTIFICATE");

@@ -70,9 +70,10 @@ impl Exceptions {
     pub(super) fn position(&self, finding: &Finding) -> Option<usize> {
         self.all.iter().position(|exception| {
             let within = &exception.within;
-            let is_here = match within.ends_with('/') {
-                true => finding.file.starts_with(within),
-                false => finding.file == *within,
+            let is_here = if within.ends_with('/') {
+                finding.file.starts_with(within)
+            } else {
+                finding.file == *within
             };
             is_here
                 && exception.rule == finding.rule

@@ -22,10 +22,10 @@ pub fn of_daemon(pattern: &str) -> Result<Vec<String>, String> {
     };
     let names = String::from_utf8_lossy(&listed);
     let names: Vec<_> = names.lines().map(str::to_owned).collect();
-    match names.is_empty() {
-        true => Err(format!("the Docker daemon has no image {pattern}")),
-        false => Ok(names),
+    if names.is_empty() {
+        return Err(format!("the Docker daemon has no image {pattern}"));
     }
+    Ok(names)
 }
 
 /// What is in an image of the Docker daemon.

@@ -54,7 +54,11 @@ impl Planted {
     }
 
     fn git(&self, arguments: &[&str]) {
-        let git = Command::new("git").arg("-C").arg(self.0.path()).args(arguments).status();
+        let git = Command::new("git")
+            .arg("-C")
+            .arg(self.0.path())
+            .args(arguments)
+            .status();
         assert!(git.expect("git runs").success(), "{arguments:?}");
     }
 
@@ -94,7 +98,10 @@ fn found_by(rule: &str, part: &str, file: &str) -> (String, String, String) {
 fn each_kind_is_found_in_a_file_whether_git_tracks_it_or_not() {
     let planted = Planted::new();
     assert_eq!(planted.found(), []);
-    for Example { rule, what, text, .. } in examples::all() {
+    for Example {
+        rule, what, text, ..
+    } in examples::all()
+    {
         for tracked in [false, true] {
             planted.write("notes.md", &text);
             if tracked {
@@ -112,7 +119,10 @@ fn each_kind_is_found_in_a_file_whether_git_tracks_it_or_not() {
 #[test]
 fn each_kind_is_found_in_what_a_kustomization_comes_to() {
     let planted = Planted::new();
-    for Example { rule, what, text, .. } in examples::all() {
+    for Example {
+        rule, what, text, ..
+    } in examples::all()
+    {
         planted.write("settings.txt", &text);
         let map = "kustomization.yaml: settings/settings.txt";
         let both = [
@@ -126,23 +136,36 @@ fn each_kind_is_found_in_what_a_kustomization_comes_to() {
         let secret = format!(
             "kind: Secret\nmetadata: {{ name: hidden }}\ndata: {{ value: \"{encoded}\" }}\n"
         );
-        planted.write("objects.yaml", &format!("kind: ServiceAccount\n---\n{secret}"));
+        planted.write(
+            "objects.yaml",
+            &format!("kind: ServiceAccount\n---\n{secret}"),
+        );
         let decoded = "objects.yaml: Secret hidden/value, decoded";
         let only = [found_by(rule, "manifests", decoded)];
         assert_eq!(planted.found(), only, "{what}, in a Secret");
         planted.write("objects.yaml", "kind: ServiceAccount\n");
     }
     // One that our reader does not know is read as it stands.
-    planted.write("kustomization.yaml", &format!("{KUSTOMIZATION}unknown: true\n"));
+    planted.write(
+        "kustomization.yaml",
+        &format!("{KUSTOMIZATION}unknown: true\n"),
+    );
     let example = &examples::all()[0];
     planted.write("objects.yaml", &example.text);
-    let files: Vec<_> = planted.found().into_iter().map(|(_, part, _)| part).collect();
+    let files: Vec<_> = planted
+        .found()
+        .into_iter()
+        .map(|(_, part, _)| part)
+        .collect();
     assert_eq!(files, ["repository", "manifests"]);
 }
 
 #[test]
 fn each_kind_is_found_in_the_environment_and_arguments_of_a_process() {
-    for Example { rule, what, text, .. } in examples::all() {
+    for Example {
+        rule, what, text, ..
+    } in examples::all()
+    {
         for (argument, variable) in [("", text.as_str()), (text.as_str(), "nothing")] {
             let mut child = Command::new("sh")
                 .args(["-c", "read line", argument])
@@ -179,7 +202,10 @@ fn the_processes_that_a_process_started_are_looked_at_too() {
     let _ended = child.wait().expect("it ends");
     assert!(started.contains(&child.id()), "{started:?}");
     let gone = sources::process_tree(child.id()).expect_err("it has ended");
-    assert!(gone.to_string().starts_with("there is no process"), "{gone}");
+    assert!(
+        gone.to_string().starts_with("there is no process"),
+        "{gone}"
+    );
 }
 
 #[test]
@@ -188,7 +214,10 @@ fn each_kind_is_found_in_logs_wherever_they_are_kept() {
     let below = directory.path().join("pods");
     fs::create_dir(&below).expect("made");
     fs::write(directory.path().join("cloud.log"), "ready\n").expect("written");
-    for Example { rule, what, text, .. } in examples::all() {
+    for Example {
+        rule, what, text, ..
+    } in examples::all()
+    {
         fs::write(below.join("worker.log"), format!("first\n{text}\n")).expect("written");
         let kept = sources::kept(&[directory.path().to_owned()]).expect("logs");
         let mut scan = Scan::default();
@@ -230,7 +259,10 @@ fn the_command_ends_with_0_1_or_2_and_tells_what_it_looked_at() {
     assert!(text.ends_with("nothing found, 0 accepted\n"), "{text}");
     for part in ["images", "logs", "processes"] {
         let line = text.lines().find(|line| line.starts_with(part));
-        assert!(line.is_some_and(|line| line.contains("not looked at: ")), "{text}");
+        assert!(
+            line.is_some_and(|line| line.contains("not looked at: ")),
+            "{text}"
+        );
     }
 
     let example = &examples::all()[9];
@@ -242,7 +274,10 @@ fn the_command_ends_with_0_1_or_2_and_tells_what_it_looked_at() {
     let report: Value = serde_json::from_str(&text).expect("JSON");
     let finding = &report["findings"][0];
     assert_eq!(finding["rule"], example.rule);
-    assert_eq!((&finding["file"], &finding["line"]), (&"notes.md".into(), &2.into()));
+    assert_eq!(
+        (&finding["file"], &finding["line"]),
+        (&"notes.md".into(), &2.into())
+    );
     assert_eq!(report["looked_at"]["repository"]["contents"], 5);
     assert!(report["looked_at"]["images"]["not_looked_at"].is_string());
 

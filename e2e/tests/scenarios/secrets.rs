@@ -35,7 +35,12 @@ pub(crate) async fn are_nowhere(stack: &Stack, pages: &[Page]) {
     let found: Vec<_> = report.findings.iter().map(ToString::to_string).collect();
     assert!(found.is_empty(), "{}", found.join("\n"));
     // Environment and arguments of the cloud and three pods; a log of each.
-    for (part, expected) in [("processes", 8), ("logs", 4), ("told", 5), ("pages", pages.len())] {
+    for (part, expected) in [
+        ("processes", 8),
+        ("logs", 4),
+        ("told", 5),
+        ("pages", pages.len()),
+    ] {
         let looked = &report.looked_at[part];
         assert!(
             matches!(looked, Looked::At { contents, .. } if *contents == expected),
@@ -52,7 +57,11 @@ async fn values(stack: &Stack) -> Vec<(String, String)> {
     let model: Value = serde_json::from_str(&model).expect("JSON");
     let secrets = model["resources"]["vault"]["secrets"].as_object();
     let secrets: Vec<_> = secrets.expect("secrets").keys().collect();
-    assert_eq!(secrets, SECRETS.map(|(name, _)| name), "all of them are read");
+    assert_eq!(
+        secrets,
+        SECRETS.map(|(name, _)| name),
+        "all of them are read"
+    );
 
     let mut values = Vec::new();
     for (secret, identity) in SECRETS {
@@ -60,7 +69,11 @@ async fn values(stack: &Stack) -> Vec<(String, String)> {
         let token = outsider::access_token(stack, identity, scope).await;
         let url =
             format!("https://localvault.vault.azure.net/secrets/{secret}?api-version=2025-07-01");
-        let answer = outsider::http(stack).get(url).bearer_auth(token).send().await;
+        let answer = outsider::http(stack)
+            .get(url)
+            .bearer_auth(token)
+            .send()
+            .await;
         let answer: Value = answer.expect("an answer").json().await.expect("JSON");
         let value = answer["value"].as_str().expect("a value").to_owned();
         assert!(value.len() >= 32, "{secret} has a value of 32 bytes");
@@ -74,7 +87,10 @@ async fn values(stack: &Stack) -> Vec<(String, String)> {
 impl Proof<'_> {
     async fn scan(&self, pages: &[Page]) -> Report {
         let stack = self.stack;
-        let canaries = self.values.iter().map(|(name, value)| Canary::new(name, value));
+        let canaries = self
+            .values
+            .iter()
+            .map(|(name, value)| Canary::new(name, value));
         let canaries = canaries.collect::<Option<_>>().expect("long enough");
         let mut scan = Scan::with(canaries);
 
@@ -90,7 +106,9 @@ impl Proof<'_> {
         let manifests = sources::manifests(e2e::repository()).expect("kustomizations");
         scan.look_at("manifests", manifests).expect("objects");
         // A page has the tokens of its session's forms.
-        let pages = pages.iter().map(|page| Ok(Content::new(&page.path, page.text.as_str())));
+        let pages = pages
+            .iter()
+            .map(|page| Ok(Content::new(&page.path, page.text.as_str())));
         scan.look_for_values_in("pages", pages).expect("pages");
         scan.judged_by(&Exceptions::default())
     }
@@ -107,7 +125,8 @@ impl Proof<'_> {
             told.push((pod, serde_json::to_string_pretty(&report).expect("JSON")));
         }
         let told = told.into_iter();
-        told.map(|(name, text)| Ok(Content::new(name, text))).collect()
+        told.map(|(name, text)| Ok(Content::new(name, text)))
+            .collect()
     }
 
     async fn what_is_planted_is_found(&self, pages: &[Page]) {
@@ -116,13 +135,24 @@ impl Proof<'_> {
         let (session_key, value) = &self.values[0];
         let ended = stack.end_pod("worker").await.expect("the worker ends");
         assert!(ended.success(), "{ended}");
-        let planted = [("PLANTED", example.text.as_str()), ("LEAKED", value.as_str())];
-        stack.start_again("worker", &planted).await.expect("it starts");
+        let planted = [
+            ("PLANTED", example.text.as_str()),
+            ("LEAKED", value.as_str()),
+        ];
+        stack
+            .start_again("worker", &planted)
+            .await
+            .expect("it starts");
         stack.wait_until_ready("worker").await.expect("it is ready");
         let log = stack.logs().join("worker.log");
         let log = std::fs::File::options().append(true).open(log);
         let (_, of_links) = &self.values[1];
-        writeln!(log.expect("the worker's log"), "{}\n{of_links}", example.text).expect("written");
+        writeln!(
+            log.expect("the worker's log"),
+            "{}\n{of_links}",
+            example.text
+        )
+        .expect("written");
         let leaking = Page {
             text: format!("<p>{value}</p>"),
             path: "/leaking".to_owned(),
@@ -131,7 +161,10 @@ impl Proof<'_> {
 
         let report = self.scan(&[leaking]).await;
 
-        let found = report.findings.iter().map(|it| (it.part.as_str(), it.rule.as_str()));
+        let found = report
+            .findings
+            .iter()
+            .map(|it| (it.part.as_str(), it.rule.as_str()));
         let mut found: Vec<_> = found.collect();
         found.sort_unstable();
         let mut expected = [
@@ -144,7 +177,10 @@ impl Proof<'_> {
         expected.sort_unstable();
         assert_eq!(found, expected);
         let told = format!("{:?}", report.findings);
-        assert!(told.contains(session_key) && !told.contains(value), "{told}");
+        assert!(
+            told.contains(session_key) && !told.contains(value),
+            "{told}"
+        );
         assert!(!told.contains(&example.secret), "{told}");
     }
 }

@@ -70,11 +70,7 @@ pub(super) async fn answer(State(account): State<Arc<Blob>>, request: Request<Bo
 impl Blob {
     /// Answers a request of any kind. It takes the body only where it reads it.
     async fn serve(&self, parts: &Parts, body: &mut Body) -> Result<Response, Refusal> {
-        if is_signed_with_the_key(parts) {
-            self.audit_as_missing();
-            return Err(Refusal::SharedKey);
-        }
-        let asked = Asked::of(parts)?;
+        let asked = self.asked(parts)?;
         let caller = self.authenticate(&parts.headers)?;
         let admitted = self.admit(&caller, &asked).await?;
         match asked.kind {
@@ -172,6 +168,15 @@ impl Blob {
                 Ok(empty(StatusCode::ACCEPTED))
             }
         }
+    }
+
+    /// What a request asks for, unless it is signed with the account's key.
+    fn asked(&self, parts: &Parts) -> Result<Asked, Refusal> {
+        if is_signed_with_the_key(parts) {
+            self.audit_as_missing();
+            return Err(Refusal::SharedKey);
+        }
+        Asked::of(parts)
     }
 
     fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
