@@ -107,7 +107,7 @@ fn what_cannot_be_read_is_an_error_and_not_left_out() {
 fn a_value_is_found_in_every_form() {
     let value = "pl4in-v4lue/with+signs";
     let hex = hexadecimal(value.as_bytes()).to_uppercase();
-    let inside = URL_SAFE_NO_PAD.encode([&[7, 255, 254], value.as_bytes()].concat());
+    let inside = URL_SAFE_NO_PAD.encode([&[7, 255, 254][..], value.as_bytes()].concat());
     for (what, text) in [
         ("as it is", value.to_owned()),
         ("in base64", STANDARD.encode(value)),
