@@ -22,6 +22,7 @@ pub mod probes;
 pub mod process;
 mod running_pod;
 pub mod runtime;
+pub mod secrets;
 mod service;
 pub mod stack;
 pub mod story;

@@ -20,6 +20,7 @@ mod doctor_command;
 mod explain;
 mod guard;
 mod lab_command;
+mod secrets_command;
 mod trust_command;
 mod up;
 
@@ -38,6 +39,7 @@ enum Command {
     Doctor(doctor_command::Options),
     Explain(explain::Options),
     Lab(lab_command::Options),
+    Secrets(secrets_command::Options),
     Trust(trust_command::Options),
     /// Run the workload for a program that calls the backend's API.
     #[command(hide = true)]
@@ -91,6 +93,7 @@ fn main() -> ExitCode {
         Command::Doctor(options) => run_to_end("cargo doctor", doctor_command::run(options)),
         Command::Explain(options) => run_to_end("cargo explain", async { explain::run(&options) }),
         Command::Lab(options) => run_to_end("cargo lab", lab_command::run(options)),
+        Command::Secrets(options) => secrets_command::run(&options),
         Command::Trust(options) => trust_command::run(options),
         Command::Api => run_to_end("e2e api", api::run()),
         Command::Pod { program, arguments } => {

@@ -507,6 +507,11 @@ impl Stack {
         pid.with_context(|| format!("{name} has ended"))
     }
 
+    /// The number of the cloud's process.
+    pub fn cloud_pid(&self) -> Result<u32> {
+        self.cloud.pid().context("the local cloud has ended")
+    }
+
     /// How long it took from a pod's last start until it had opened its ports.
     pub fn listened_after(&self, name: &str) -> Result<Duration> {
         Ok(self.pod(name)?.listened_after())

@@ -28,6 +28,8 @@ pub(crate) async fn launch(client: &bollard::Docker, program: &Program) -> Resul
     if !program.container.aliases.is_empty() {
         rename(client, container.id(), &program.container).await?;
     }
+    let inspected = client.inspect_container(container.id(), None).await?;
+    let pid = inspected.state.and_then(|state| state.pid);
     let (ended, end) = watch::channel(None);
     tokio::spawn(watch_end(client.clone(), container.id().to_owned(), ended));
     let output = [
@@ -37,6 +39,7 @@ pub(crate) async fn launch(client: &bollard::Docker, program: &Program) -> Resul
     let child = Running {
         client: client.clone(),
         container,
+        pid: pid.and_then(|pid| u32::try_from(pid).ok()),
         end,
     };
     Ok(Launched {
@@ -141,6 +144,8 @@ async fn watch_end(client: bollard::Docker, id: String, ended: watch::Sender<Opt
 struct Running {
     client: bollard::Docker,
     container: ContainerAsync<GenericImage>,
+    /// As the daemon has it, which is this machine's number where it runs here.
+    pid: Option<u32>,
     end: watch::Receiver<Option<i64>>,
 }
 
@@ -163,9 +168,9 @@ fn status(code: i64) -> ExitStatus {
 
 #[async_trait]
 impl Child for Running {
-    /// A container's process has another number, or none, on this machine.
     fn pid(&self) -> Option<u32> {
-        None
+        let has_ended = self.end.borrow().is_some();
+        self.pid.filter(|&pid| pid != 0 && !has_ended)
     }
 
     fn try_wait(&mut self) -> Result<Option<ExitStatus>> {

@@ -2,7 +2,7 @@
 //!
 //! It owns the account's containers, block blobs and blocks. Append and page
 //! blobs, copies, leases, snapshots, versions, tags, batches and shared access
-//! signatures are not played: 501, naming the operation. Requests, answers and
+//! signatures by user delegation are not played: 501, naming the operation. Requests, answers and
 //! codes after the Azure Storage REST reference, *Blob Storage*.
 
 use std::sync::{Arc, Mutex, MutexGuard};

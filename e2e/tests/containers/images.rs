@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, ensure};
 use containers::Docker;
 use containers::docker::IMAGES;
+use e2e::secrets::{self, Exceptions, Scan};
 use futures::TryStreamExt as _;
 use libtest_mimic::Trial;
 use testcontainers::bollard::models::ContainerCreateBody;
@@ -37,6 +38,12 @@ pub(crate) fn trials(runtime: &Arc<Runtime>, found: &Arc<Found>) -> Vec<Trial> {
                 let files: Vec<_> = files.iter().map(String::as_str).collect();
                 only_these(&files, expected(image))
             },
+        ));
+        trials.push(trial(
+            format!("{image} has no secret in any layer"),
+            runtime,
+            found,
+            async move |docker| has_no_secret(docker, image).await,
         ));
         trials.push(trial(
             format!("{image} runs as {USER} and is smaller than 25 MB"),
@@ -85,6 +92,21 @@ fn only_these(files: &[&str], expected: &[&str]) -> Result<()> {
         of_image == expected,
         "it has {of_image:?} and should have {expected:?}"
     );
+    Ok(())
+}
+
+/// Configuration and every layer, whatever a later layer deletes.
+async fn has_no_secret(docker: &Docker, image: &str) -> Result<()> {
+    let archive = docker.client().export_image(image);
+    let archive: Vec<_> = archive.try_collect().await?;
+    let mut scan = Scan::default();
+    scan.look_at(
+        "images",
+        secrets::images::archived(image, &archive.concat())?,
+    )?;
+    let found = scan.judged_by(&Exceptions::default()).findings;
+    let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+    ensure!(found.is_empty(), "{}", found.join("\n"));
     Ok(())
 }
 

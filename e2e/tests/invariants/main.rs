@@ -11,6 +11,7 @@ mod documents;
 mod explain_command;
 mod metrics_table;
 mod partitions;
+mod secrets;
 mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -93,10 +93,26 @@ async fn no_token_is_refused() {
 #[tokio::test]
 async fn the_accounts_key_is_refused() {
     let cloud = Cloud::shared().await;
+    for scheme in ["SharedKey", "SharedKeyLite"] {
+        let before = cloud.audited().await;
+        let request = cloud.http.get(URL).header("x-ms-version", VERSION);
+        let value = format!("{scheme} localstorage:c2ln");
+        let answer = Answer::to(request.header("authorization", value)).await;
+
+        assert_refusal(&answer, 403, "KeyBasedAuthenticationNotPermitted");
+        cloud
+            .one_denial_since(before, "blob", "TokenMissing", None)
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_signature_made_with_the_accounts_key_is_refused() {
+    let cloud = Cloud::shared().await;
     let before = cloud.audited().await;
 
-    let request = cloud.http.get(URL).header("x-ms-version", VERSION);
-    let answer = Answer::to(request.header("authorization", "SharedKey localstorage:c2ln")).await;
+    let signed = format!("{URL}?sv=2026-04-06&sr=b&sp=r&se=2030-01-01T00:00:00Z&sig=c2ln");
+    let answer = Answer::to(cloud.http.get(signed)).await;
 
     assert_refusal(&answer, 403, "KeyBasedAuthenticationNotPermitted");
     cloud

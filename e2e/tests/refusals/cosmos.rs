@@ -106,18 +106,22 @@ async fn a_header_of_another_form_is_refused() {
 #[tokio::test]
 async fn the_accounts_key_is_refused() {
     let cloud = Cloud::shared().await;
-    let before = cloud.audited().await;
+    // The account's own, and a resource token that was made with it.
+    for key in [
+        "type%3Dmaster%26ver%3D1.0%26sig%3Dc2lnbmF0dXJl",
+        "type%3Dresource%26ver%3D1.0%26sig%3Dc2lnbmF0dXJl",
+    ] {
+        let before = cloud.audited().await;
+        let answer = ask_with(&cloud, Some(key)).await;
 
-    let key = "type%3Dmaster%26ver%3D1.0%26sig%3Dc2lnbmF0dXJl";
-    let answer = ask_with(&cloud, Some(key)).await;
-
-    assert_eq!(
-        assert_unauthorized(&answer, "5202"),
-        "Local Authorization is disabled. Use an AAD token to authorize all requests."
-    );
-    cloud
-        .one_denial_since(before, "cosmos", "TokenMissing", None)
-        .await;
+        assert_eq!(
+            assert_unauthorized(&answer, "5202"),
+            "Local Authorization is disabled. Use an AAD token to authorize all requests."
+        );
+        cloud
+            .one_denial_since(before, "cosmos", "TokenMissing", None)
+            .await;
+    }
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ mod records;
 mod replicas;
 mod rollover;
 mod rotation;
+mod secrets;
 mod stage;
 mod start_and_end;
 mod story;

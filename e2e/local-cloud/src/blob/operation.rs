@@ -119,7 +119,9 @@ impl Asked {
             .map(|(key, value)| (key.to_ascii_lowercase(), value.into_owned()))
             .collect();
         if parameters.contains_key("sig") {
-            return Err(Refusal::NotPlayed("shared access signatures".to_owned()));
+            return Err(Refusal::NotPlayed(
+                "user delegation shared access signatures".to_owned(),
+            ));
         }
         let (container, blob) = target(parts.uri.path())?;
         let of = |name: &str| parameters.get(name).map_or("", String::as_str);
@@ -378,7 +380,10 @@ mod tests {
                 "GET /files/a?snapshot=2026",
                 "the parameter snapshot of GetBlob",
             ),
-            ("GET /files/a?sv=1&sig=secret", "shared access signatures"),
+            (
+                "GET /files/a?sv=1&skoid=1&sig=secret",
+                "user delegation shared access signatures",
+            ),
             ("GET /$web/a", "the container $web"),
         ] {
             assert_eq!(ask(line), Err(format!("NotPlayed({named:?})")), "{line}");

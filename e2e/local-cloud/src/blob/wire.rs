@@ -70,7 +70,7 @@ pub(super) async fn answer(State(account): State<Arc<Blob>>, request: Request<Bo
 impl Blob {
     /// Answers a request of any kind. It takes the body only where it reads it.
     async fn serve(&self, parts: &Parts, body: &mut Body) -> Result<Response, Refusal> {
-        let asked = Asked::of(parts)?;
+        let asked = self.asked(parts)?;
         let caller = self.authenticate(&parts.headers)?;
         let admitted = self.admit(&caller, &asked).await?;
         match asked.kind {
@@ -168,6 +168,15 @@ impl Blob {
                 Ok(empty(StatusCode::ACCEPTED))
             }
         }
+    }
+
+    /// What a request asks for, unless it is signed with the account's key.
+    fn asked(&self, parts: &Parts) -> Result<Asked, Refusal> {
+        if is_signed_with_the_key(parts) {
+            self.audit_as_missing();
+            return Err(Refusal::SharedKey);
+        }
+        Asked::of(parts)
     }
 
     fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
@@ -323,6 +332,22 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
         "sharedkey" | "sharedkeylite" => Err(Refusal::SharedKey),
         _ => Ok(None),
     }
+}
+
+/// Whether a shared access signature stands in the query that was made with the
+/// account's key. One that was made with a key of Entra ID (user delegation) names
+/// whose it is (`skoid`).
+///
+/// Documented: an account that disallows shared keys refuses the former and takes
+/// the latter (Microsoft Learn: *Prevent Shared Key authorization for an Azure
+/// Storage account*).
+fn is_signed_with_the_key(parts: &Parts) -> bool {
+    let query = parts.uri.query().unwrap_or_default();
+    let has = |name: &str| {
+        let mut fields = url::form_urlencoded::parse(query.as_bytes());
+        fields.any(|(key, _)| key.eq_ignore_ascii_case(name))
+    };
+    has("sig") && !has("skoid")
 }
 
 fn is_version(text: &str) -> bool {

@@ -220,6 +220,30 @@ async fn credentials_that_are_no_token_are_refused_each_with_its_code() {
 }
 
 #[tokio::test]
+async fn a_signature_made_with_the_accounts_key_is_refused_before_anything_else() {
+    let setup = Setup::new();
+    let token = format!("Bearer {}", setup.fixture.token(FRONTEND, STORAGE));
+    let version = ("x-ms-version", "2026-04-06");
+    // Of one blob, of the whole account, in capitals, and beside a good token.
+    for (query, headers) in [
+        ("sv=2026-04-06&sr=b&sp=r&se=2030-01-01&sig=c2ln", &[][..]),
+        ("sv=2026-04-06&ss=b&srt=sco&sp=r&sig=c2ln", &[version][..]),
+        ("SV=2026-04-06&SIG=c2ln", &[version][..]),
+        (
+            "sv=2026-04-06&sig=c2ln",
+            &[("authorization", token.as_str()), version][..],
+        ),
+    ] {
+        for path in ["/attachments/a", "/attachments", "/"] {
+            let line = format!("GET {path}?{query}");
+            let answer = setup.send_raw(&line, headers, "").await;
+            let expected = (403, "KeyBasedAuthenticationNotPermitted");
+            assert_eq!(answer.refusal(), expected, "{line}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_expired_token_is_refused_with_its_detail() {
     let setup = Setup::new();
     let token = format!("Bearer {}", setup.fixture.token(FRONTEND, STORAGE));

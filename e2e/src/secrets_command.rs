@@ -1,0 +1,176 @@
+//! `cargo secrets`: the zero-secret proof.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anstream::println;
+use anstyle::{AnsiColor, Style};
+use anyhow::{Context as _, Result, ensure};
+use e2e::secrets::{Canary, Exceptions, Report, Scan, default_exceptions, images, sources};
+
+const BAD: Style = AnsiColor::Red.on_default();
+const GOOD: Style = AnsiColor::Green.on_default();
+const FAINT: Style = Style::new().dimmed();
+
+/// Look for secrets: keys, connection strings, signatures, private keys, passwords,
+/// tokens.
+///
+/// In a repository, in what its kustomizations come to, in the images of the Docker
+/// daemon; with more options in running processes, in logs and in whatever else was
+/// kept. Shows where a secret stands and what kind it is, never the secret.
+/// Ends with 0 when nothing is found, 1 when something is, 2 when it could not be
+/// looked at.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo secrets                                     # this repository
+  cargo secrets --process 4711 --logs /tmp/todolist-fMEwPo/logs    # and a running `cargo up`
+  az keyvault secret show --vault-name V --name session-key --query value -o tsv |
+    cargo secrets --values -                        # and this value, wherever it looks
+  cargo secrets --repository ../other --format json
+
+docs/zero-secret.md has every rule, and what it cannot find.")]
+pub(crate) struct Options {
+    /// A Git repository.
+    #[arg(long, value_name = "DIRECTORY", default_value_os_t = e2e::repository().to_owned())]
+    repository: PathBuf,
+    /// The images of the Docker daemon, by name; `*` is anything.
+    #[arg(long, value_name = "NAME", default_value = "todolist-*")]
+    images: String,
+    /// A process, such as that of `cargo up`, and all that it started: environment
+    /// and arguments.
+    #[arg(long, value_name = "PID")]
+    process: Vec<u32>,
+    /// A file or a directory with logs, or with anything else that was kept.
+    #[arg(long, value_name = "PATH")]
+    logs: Vec<PathBuf>,
+    /// A file with values that have to be nowhere, one on a line, or - for standard
+    /// input.
+    #[arg(long, value_name = "FILE")]
+    values: Option<PathBuf>,
+    /// What is accepted, with reasons; that of this repository for itself.
+    #[arg(long, value_name = "FILE")]
+    exceptions: Option<PathBuf>,
+    /// How to tell it.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+pub(crate) fn run(options: &Options) -> ExitCode {
+    match scanned(options) {
+        Ok(found) => found,
+        Err(error) => {
+            anstream::eprintln!("{BAD}cargo secrets:{BAD:#} {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn scanned(options: &Options) -> Result<ExitCode> {
+    let own = options.repository == e2e::repository();
+    let exceptions = options.exceptions.clone();
+    let exceptions = match exceptions.or_else(|| own.then(default_exceptions)) {
+        Some(file) => Exceptions::read(&file)?,
+        None => Exceptions::default(),
+    };
+    let mut scan = Scan::with(values(options)?);
+    let root = &options.repository;
+    scan.look_at("repository", sources::repository(root)?)?;
+    match sources::manifests(root)? {
+        none if none.is_empty() => {
+            scan.did_not_look_at("manifests", "there is no kustomization".to_owned());
+        }
+        rendered => scan.look_at("manifests", rendered)?,
+    }
+    match images::of_daemon(&options.images) {
+        Err(missing) => scan.did_not_look_at("images", missing),
+        Ok(names) => {
+            let mut contents = Vec::new();
+            for name in names {
+                contents.extend(images::contents(&name)?);
+            }
+            scan.look_at("images", contents)?;
+        }
+    }
+    if options.process.is_empty() {
+        scan.did_not_look_at("processes", "--process names one".to_owned());
+    } else {
+        let mut processes = Vec::new();
+        for root in &options.process {
+            processes.extend(sources::process_tree(*root)?);
+        }
+        scan.look_at("processes", sources::environments(&processes))?;
+    }
+    if options.logs.is_empty() {
+        scan.did_not_look_at("logs", "--logs names them".to_owned());
+    } else {
+        scan.look_at("logs", sources::kept(&options.logs)?)?;
+    }
+    let report = scan.judged_by(&exceptions);
+    match options.format {
+        Format::Text => print(&report),
+        Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+    }
+    Ok(ExitCode::from(u8::from(!report.findings.is_empty())))
+}
+
+fn values(options: &Options) -> Result<Vec<Canary>> {
+    let Some(file) = &options.values else {
+        return Ok(Vec::new());
+    };
+    let mut text = String::new();
+    if file.as_os_str() == "-" {
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .context("standard input is not text")?;
+    } else {
+        text = std::fs::read_to_string(file)
+            .with_context(|| format!("{} cannot be read", file.display()))?;
+    }
+    let mut canaries = Vec::new();
+    for (at, line) in text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+    {
+        let name = format!("line {} of the values", at + 1);
+        let canary = Canary::new(&name, line);
+        canaries.push(canary.with_context(|| format!("{name} is too short to be looked for"))?);
+    }
+    ensure!(
+        !canaries.is_empty(),
+        "there is no value in {}",
+        file.display()
+    );
+    Ok(canaries)
+}
+
+fn print(report: &Report) {
+    for finding in &report.findings {
+        let text = finding.to_string();
+        let (head, rest) = text.split_once('\n').unwrap_or((&text, ""));
+        println!("{BAD}{head}{BAD:#}\n{rest}\n");
+    }
+    for accepted in &report.accepted {
+        let because = &accepted.because;
+        println!(
+            "{FAINT}accepted {}\n  because: {because}{FAINT:#}\n",
+            accepted.finding
+        );
+    }
+    for (part, looked) in &report.looked_at {
+        println!("{part:<10} {looked}");
+    }
+    let accepted = report.accepted.len();
+    match report.findings.len() {
+        0 => println!("{GOOD}nothing found{GOOD:#}, {accepted} accepted"),
+        count => println!("{BAD}{count} found{BAD:#}, {accepted} accepted"),
+    }
+}
