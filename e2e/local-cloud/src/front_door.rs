@@ -156,7 +156,8 @@ mod tests {
         let routes = Routes::by_host(BTreeMap::from([("played.test".to_owned(), plane)]));
         let serving = tokio::spawn(serve_tls(listener, Arc::clone(&tls.server), routes));
         let _serving = tokio_util::task::AbortOnDropHandle::new(serving);
-        let proxy = crate::proxy::start(hosts, port).await.expect("a proxy");
+        let listener = crate::network::loopback().await.expect("a port");
+        let proxy = crate::proxy::start(listener, hosts, port);
         let client = crate::proxy::client(&tls.ca_pem, proxy.address).expect("a client");
         let ask = async |host: &str| {
             let answer = client.get(format!("https://{host}/")).send().await;

@@ -15,6 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, DATE, HOST, SERVER};
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use uuid::Uuid;
 
@@ -73,6 +74,18 @@ impl Blob {
         let asked = Asked::of(parts)?;
         let caller = self.authenticate(&parts.headers)?;
         let admitted = self.admit(&caller, &asked).await?;
+        if let Some(emulator) = &self.emulator {
+            let target = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+            return Ok(emulator
+                .forward(
+                    &admitted,
+                    &parts.method,
+                    target,
+                    &parts.headers,
+                    mem::take(body),
+                )
+                .await?);
+        }
         match asked.kind {
             Kind::ListContainers => self.list_containers(&admitted, &asked, parts),
             Kind::CreateContainer => {

@@ -49,7 +49,11 @@ impl Buses {
     }
 }
 
-pub(super) async fn serve_buses(listener: TcpListener, tls: Arc<rustls::ServerConfig>, buses: Buses) {
+pub(super) async fn serve_buses(
+    listener: TcpListener,
+    tls: Arc<rustls::ServerConfig>,
+    buses: Buses,
+) {
     front_door::accept_tls(listener, tls, move |stream| {
         let bus = buses.named(stream.get_ref().1.server_name());
         async move {

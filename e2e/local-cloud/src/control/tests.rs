@@ -2,7 +2,6 @@
 
 mod trust;
 
-
 use crate::{LocalCloud, Options};
 
 /// A cloud, and what a right request to its control API has.

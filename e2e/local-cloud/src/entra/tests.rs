@@ -187,9 +187,8 @@ pub(super) async fn serve_issuer(
         Arc::clone(&tls.server),
         crate::front_door::Routes::all_to(router),
     ));
-    let proxy = crate::proxy::start([names::ISSUER_HOST.to_owned()], port)
-        .await
-        .expect("a proxy");
+    let listener = crate::network::loopback().await.expect("a port");
+    let proxy = crate::proxy::start(listener, [names::ISSUER_HOST.to_owned()], port);
     let client = crate::proxy::client(&tls.ca_pem, proxy.address).expect("a client");
     let both = tokio::spawn(async move {
         let _proxy = proxy;

@@ -1,6 +1,5 @@
 //! Every mistake, made and mended at a running cloud; and who may use the console.
 
-
 use super::*;
 use crate::{LocalCloud, Options};
 
