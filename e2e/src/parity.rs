@@ -132,6 +132,15 @@ impl Tried {
         }
     }
 
+    /// What was expected of it, and what came.
+    fn told(&self) -> String {
+        let expected = match self.credential {
+            Credential::Own => self.cell.outcome.as_str(),
+            Credential::Forged => "any refusal of a token that nobody signed",
+        };
+        format!("expected {expected}, found {}", self.found())
+    }
+
     fn name(&self) -> String {
         format!("{}: {}", self.cell.identity, self.cell.action)
     }
@@ -269,11 +278,10 @@ fn told(combination: &Combination, text: &mut String) -> std::fmt::Result {
             let style = colour.style();
             writeln!(
                 text,
-                "          {style}{}{style:#} {}: expected {}, found {}",
+                "          {style}{}{style:#} {}: {}",
                 tried.standing().name(),
                 tried.name(),
-                tried.cell.outcome,
-                tried.found(),
+                tried.told(),
             )?;
         }
     }

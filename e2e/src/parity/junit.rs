@@ -46,12 +46,7 @@ fn suite(combination: &Combination, xml: &mut String) -> Result {
         count(Colour::Yellow)
     )?;
     for (tried, colour) in judged {
-        let message = escaped(&format!(
-            "{}: expected {}, found {}",
-            tried.standing().name(),
-            tried.cell.outcome,
-            tried.found()
-        ));
+        let message = escaped(&format!("{}: {}", tried.standing().name(), tried.told()));
         let inner = match colour {
             Colour::Green => String::new(),
             Colour::Yellow => format!("<skipped message=\"{message}\"/>"),
