@@ -16,6 +16,7 @@ pub mod live;
 pub mod local;
 
 pub use diagnosis::{Line, Problem, State};
+pub(crate) use junit::escaped;
 
 use crate::trust::access::Access;
 use facts::Facts;

@@ -17,6 +17,7 @@ pub mod kustomization;
 mod lifecycle;
 pub mod manifests;
 pub(crate) mod node;
+pub mod parity;
 pub mod pod;
 pub mod probes;
 pub mod process;

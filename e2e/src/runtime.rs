@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::Result;
 use async_trait::async_trait;
-use local_cloud::{RunningPod, WebhookVersion};
+use local_cloud::{Behind, RunningPod, WebhookVersion};
 use tokio::io::AsyncRead;
 
 use crate::manifests::Manifests;
@@ -24,6 +24,19 @@ static RUNTIME: OnceLock<Arc<dyn Runtime>> = OnceLock::new();
 /// Says what runs every stack of this process, once, before the first.
 pub fn use_runtime(runtime: Arc<dyn Runtime>) {
     RUNTIME.get_or_init(|| runtime);
+}
+
+static EMULATORS: OnceLock<Vec<Behind>> = OnceLock::new();
+
+/// Says which resources of every stack of this process third-party emulators hold,
+/// once, before the first.
+pub fn use_emulators(behind: Vec<Behind>) {
+    EMULATORS.get_or_init(|| behind);
+}
+
+/// The emulators of a stack unless its options say otherwise.
+pub(crate) fn default_emulators() -> Vec<Behind> {
+    EMULATORS.get().cloned().unwrap_or_default()
 }
 
 /// What runs a stack unless its options say otherwise.
@@ -43,6 +56,16 @@ pub struct CloudToRun<'a> {
     pub state: &'a Path,
     /// Whose layout the workload-identity webhook has.
     pub webhook: WebhookVersion,
+    /// The resources that third-party emulators hold.
+    pub behind: &'a [Behind],
+}
+
+impl CloudToRun<'_> {
+    /// What tells the local cloud of the emulators.
+    pub fn behind_arguments(&self) -> Vec<String> {
+        let behind = self.behind.iter();
+        behind.map(|behind| format!("--behind={behind}")).collect()
+    }
 }
 
 /// A pod of a stack, before it runs.

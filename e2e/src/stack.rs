@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use local_cloud::{Endpoints, WebhookVersion};
+use local_cloud::{Behind, Endpoints, WebhookVersion};
 use platform::access::AccessReport;
 use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -54,6 +54,9 @@ pub struct Options {
     pub only: Option<Vec<String>>,
     /// Whose layout the workload-identity webhook has.
     pub webhook: WebhookVersion,
+    /// The resources that third-party emulators hold, behind the gate;
+    /// `runtime::use_emulators` says by default.
+    pub behind: Vec<Behind>,
     /// How long the kubelet waits before it starts a pod again.
     pub back_off: BackOff,
     /// What runs its parts; `runtime::use_runtime` says by default.
@@ -71,6 +74,7 @@ impl Default for Options {
             replicas: BTreeMap::new(),
             only: None,
             webhook: WebhookVersion::default(),
+            behind: crate::runtime::default_emulators(),
             back_off: BackOff::default(),
             runtime: None,
         }
@@ -226,6 +230,7 @@ impl Stack {
             model: &model,
             state: &state,
             webhook: options.webhook,
+            behind: &options.behind,
         };
         let mut program = runtime.cloud(cloud).await?;
         program.environment.extend(options.everywhere.clone());

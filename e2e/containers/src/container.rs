@@ -99,7 +99,10 @@ fn request(program: &Program) -> ContainerRequest<GenericImage> {
 }
 
 /// Only this machine reaches what a container serves.
-fn publish_on_loopback(host: &mut HostConfig, ports: &std::collections::BTreeMap<u16, u16>) {
+pub(crate) fn publish_on_loopback(
+    host: &mut HostConfig,
+    ports: &std::collections::BTreeMap<u16, u16>,
+) {
     let bindings = ports.iter().map(|(inside, outside)| {
         let binding = PortBinding {
             host_ip: Some("127.0.0.1".to_owned()),

@@ -70,7 +70,7 @@ impl Runtime for Docker {
         let [proxy, control, console] = [free_port()?, free_port()?, free_port()?];
         Ok(Program {
             executable: "todolist-local-cloud".to_owned(),
-            arguments: vec![
+            arguments: [
                 "--log=info".to_owned(),
                 format!("--model={}", cloud.model.display()),
                 format!("--state={}", cloud.state.display()),
@@ -79,7 +79,10 @@ impl Runtime for Docker {
                 format!("--proxy-on=0.0.0.0:{proxy}"),
                 format!("--control-on=0.0.0.0:{control}"),
                 format!("--console-on=0.0.0.0:{console}"),
-            ],
+            ]
+            .into_iter()
+            .chain(cloud.behind_arguments())
+            .collect(),
             container: Container {
                 network: cloud.stack.to_owned(),
                 aliases: local_cloud::played_hosts(cloud.model)?,
@@ -195,7 +198,7 @@ fn owner() -> (u32, u32) {
 }
 
 /// A port of loopback that is free now.
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     Ok(listener.local_addr()?.port())
 }

@@ -6,21 +6,30 @@
 //! manifests mount them, ports as they declare them, Service names by DNS, the user,
 //! the read-only root and the dropped capabilities.
 //!
-//! With `E2E_TARGET=containers` the matrix and the scenarios run so.
+//! With `E2E_TARGET=containers` the matrix and the scenarios run so. With
+//! `E2E_BEHIND=RESOURCE=URL` a third-party emulator holds that resource of every
+//! stack; [`emulators`] has such emulators in containers.
 
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use platform::settings::Vars;
 
 mod container;
 pub mod docker;
+pub mod emulators;
 
 pub use docker::Docker;
 
 /// Runs the stacks of this process where `E2E_TARGET` says; processes by default.
 /// What it says wrongly, or a daemon or an image that is missing, is an error.
 pub async fn use_target() -> Result<()> {
+    if let Some(behind) = Vars::from_process().get("E2E_BEHIND") {
+        let behind = behind
+            .parse()
+            .map_err(|error| anyhow!("E2E_BEHIND: {error}"))?;
+        e2e::runtime::use_emulators(vec![behind]);
+    }
     match Vars::from_process().get("E2E_TARGET").as_deref() {
         None | Some("embedded") => Ok(()),
         Some("containers") => {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use axum::Router;
 use serde_json::Value;
 
+use crate::behind::Forwarder;
 use crate::clock::Clock;
 use crate::gate::{Audience, Gate};
 use crate::model::StorageSpec;
@@ -27,6 +28,7 @@ mod response;
 mod wire;
 
 use engine::Engine;
+pub(crate) use response::http_date;
 
 /// A storage account's blobs.
 pub struct Blob {
@@ -38,17 +40,20 @@ pub struct Blob {
     clock: Clock,
     // Held for one call of the engine, never across an await.
     engine: Mutex<Engine>,
+    /// Holds the account instead of the engine, if there is one.
+    emulator: Option<Arc<Forwarder>>,
 }
 
 impl Blob {
     /// An account with the model's containers, all empty. `resource` is its
-    /// logical name, `host` its host name.
-    pub fn new(
+    /// logical name, `host` its host name. With an emulator they are there.
+    pub(crate) fn new(
         resource: &str,
         host: String,
         spec: &StorageSpec,
         gate: Gate,
         clock: Clock,
+        emulator: Option<Arc<Forwarder>>,
     ) -> Arc<Self> {
         let mut engine = Engine::default();
         for container in &spec.containers {
@@ -61,6 +66,7 @@ impl Blob {
             gate,
             clock,
             engine: Mutex::new(engine),
+            emulator,
         })
     }
 
@@ -71,7 +77,10 @@ impl Blob {
 
     /// What the account holds: names, tags, lengths and hashes; no content.
     pub fn digest(&self) -> Value {
-        self.engine().digest()
+        match &self.emulator {
+            Some(emulator) => emulator.digest(),
+            None => self.engine().digest(),
+        }
     }
 
     fn engine(&self) -> MutexGuard<'_, Engine> {

@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::audit::Audit;
+use crate::behind::{self, Behind};
 use crate::clock::Clock;
 use crate::cluster::{Cluster, WebhookVersion, issuer};
 use crate::entra::{Entra, ExternalIssuer, Issuers};
@@ -95,6 +96,8 @@ pub struct Options {
     /// External issuers that Entra ID may ask for their keys. Who is trusted is not
     /// changed by these: that is what federated credentials say.
     pub issuers: Vec<ExternalIssuer>,
+    /// The resources that third-party emulators hold, behind the gate.
+    pub behind: Vec<Behind>,
     /// Where it listens.
     pub network: Network,
 }
@@ -107,6 +110,7 @@ impl Options {
             state: None,
             webhook: WebhookVersion::default(),
             issuers: Vec::new(),
+            behind: Vec::new(),
             network: Network::default(),
         }
     }
@@ -240,7 +244,9 @@ async fn start(model: Model, roles: Roles, options: Options) -> Result<LocalClou
     );
     let entra = Arc::new(entra);
 
-    let resources = Resources::new(&model, &gate, &clock);
+    let emulators = behind::connect(&model, options.behind, &clock).await;
+    let emulators = emulators.map_err(StartError::setup("an emulator behind the gate"))?;
+    let resources = Resources::new(&model, &gate, &clock, &emulators);
     let mut planes = resources.http;
     planes.insert(names::LOGIN_HOST.to_owned(), Arc::clone(&entra).router());
     let documents = issuer::router(&cluster_keys, &clock, gate.faults());

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anstream::println;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::{ExternalIssuer, LocalCloud, Network, Options, StartError, WebhookVersion};
+use crate::{Behind, ExternalIssuer, LocalCloud, Network, Options, StartError, WebhookVersion};
 
 /// Run the local cloud alone, on any access model, until Ctrl-C.
 ///
@@ -41,6 +41,11 @@ pub struct Arguments {
     /// federated credentials that name it. May be given several times.
     #[arg(long, value_name = "URL[,ca=FILE][,address=IP:PORT]")]
     issuer: Vec<ExternalIssuer>,
+    /// Let a third-party emulator hold a resource, behind the gate: what the gate
+    /// admits goes on to it, signed with its own published key; what the gate refuses
+    /// never gets there. May be given several times; see docs/emulators.md.
+    #[arg(long, value_name = "RESOURCE=URL[,ca=FILE]")]
+    behind: Vec<Behind>,
     /// Serve the planes under their real host names at this address, ports 443 and
     /// 5671, for clients whose resolver leads there: a network of containers, a hosts
     /// file. Pods then get no proxy.
@@ -77,6 +82,7 @@ impl Arguments {
             state: self.state,
             webhook: self.webhook,
             issuers: self.issuer,
+            behind: self.behind,
             network: Network {
                 names: self.names_on,
                 proxy: self.proxy_on.unwrap_or(by_default.proxy),
@@ -102,8 +108,12 @@ pub async fn run(
     let print_ca = arguments.print_ca;
     let options = arguments.options(model);
     let (model, network) = (options.model.clone(), options.network);
+    let behind = options.behind.clone();
     let cloud = LocalCloud::start(options).await?;
     tell(&cloud, &model, &network);
+    for Behind { resource, url, .. } in behind {
+        println!("  behind   {resource} is held by the emulator at {url}");
+    }
     if print_ca {
         let ca = std::fs::read_to_string(cloud.state_directory().join("ca.pem"));
         let ca = ca.map_err(|source| StartError::Setup {

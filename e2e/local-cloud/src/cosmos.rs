@@ -18,6 +18,7 @@ use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
+use crate::behind::Forwarder;
 use crate::clock::Clock;
 use crate::gate::{Admitted, Audience, Caller, Gate, Operation, Reach};
 use crate::model::CosmosSpec;
@@ -28,12 +29,14 @@ mod account;
 mod authorization;
 mod batch;
 mod engine;
+mod forwarded;
 mod operation;
 mod query;
 mod refusal;
 
 use authorization::Credential;
 use engine::{Emulator, Engine, Execution};
+use forwarded::Forwarded;
 use operation::{Kind, READ_METADATA, Target};
 use refusal::Refusal;
 
@@ -58,19 +61,24 @@ pub struct Cosmos {
 impl Cosmos {
     /// An account with the databases and containers of the model, all empty.
     /// `resource` is its logical name, `host` the name that it is reached by.
-    /// Must be called inside a Tokio runtime.
-    pub fn new(
+    /// With an emulator they are there. Must be called inside a Tokio runtime.
+    pub(crate) fn new(
         resource: &str,
         host: String,
         spec: &CosmosSpec,
         gate: Gate,
         clock: Clock,
+        emulator: Option<Arc<Forwarder>>,
     ) -> Arc<Self> {
+        let engine: Box<dyn Engine> = match emulator {
+            Some(emulator) => Box::new(Forwarded(emulator)),
+            None => Box::new(Emulator::new(&host, spec)),
+        };
         Arc::new(Self {
             resource: resource.to_owned(),
             account: names::physical(resource),
             audience: Audience::cosmos(&host),
-            engine: Box::new(Emulator::new(&host, spec)),
+            engine,
             host,
             gate,
             clock,

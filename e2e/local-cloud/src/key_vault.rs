@@ -11,11 +11,13 @@ use axum::Router;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::behind::Forwarder;
 use crate::clock::Clock;
 use crate::gate::Gate;
 use crate::model::KeyVaultSpec;
 
 mod engine;
+mod forwarded;
 mod refusal;
 mod request;
 mod wire;
@@ -35,20 +37,24 @@ pub struct KeyVault {
     clock: Clock,
     // Held for one call of the engine, never across an await.
     engine: Mutex<Engine>,
+    /// Holds the vault instead of the engine, if there is one.
+    emulator: Option<Arc<Forwarder>>,
 }
 
 impl KeyVault {
     /// A vault with the model's secrets, each with one version of random bytes
-    /// as base64. `resource` is its logical name, `host` its host name.
-    pub fn new(
+    /// as base64. `resource` is its logical name, `host` its host name. With an
+    /// emulator the secrets are there.
+    pub(crate) fn new(
         resource: &str,
         host: String,
         spec: &KeyVaultSpec,
         gate: Gate,
         clock: Clock,
+        emulator: Option<Arc<Forwarder>>,
     ) -> Arc<Self> {
         let mut engine = Engine::default();
-        for (name, secret) in &spec.secrets {
+        for (name, secret) in spec.secrets.iter().filter(|_| emulator.is_none()) {
             let value = SecretValue::random(secret.generate_bytes);
             engine.provision(name, new_version_id(), value, clock.now());
         }
@@ -59,6 +65,7 @@ impl KeyVault {
             gate,
             clock,
             engine: Mutex::new(engine),
+            emulator,
         })
     }
 
@@ -69,7 +76,10 @@ impl KeyVault {
 
     /// What the vault holds: names, versions, states, lengths; no values.
     pub fn digest(&self) -> Value {
-        self.engine().digest()
+        match &self.emulator {
+            Some(emulator) => emulator.digest(),
+            None => self.engine().digest(),
+        }
     }
 
     /// Adds a version with a new random value to a secret and returns its id;

@@ -7,6 +7,7 @@
 //! emulator's.
 
 pub mod audit;
+mod behind;
 pub mod blob;
 pub mod clock;
 mod cloud;
@@ -36,6 +37,7 @@ mod state;
 mod tls;
 mod unique_map;
 
+pub use behind::{Behind, BehindError, Unanswered};
 pub use cloud::{LocalCloud, Options, StartError, played_hosts};
 pub use cluster::{Denial, RunningPod, TokenRequest, WebhookVersion};
 pub use directory::FederatedCredential;

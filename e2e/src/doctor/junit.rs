@@ -44,7 +44,7 @@ pub fn document(lines: &[Line]) -> String {
     xml
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -21,14 +21,17 @@ impl Runtime for Processes {
     async fn cloud(&self, cloud: CloudToRun<'_>) -> Result<Program> {
         Ok(Program {
             executable: crate::executable()?.display().to_string(),
-            arguments: vec![
+            arguments: [
                 "cloud".to_owned(),
                 "--until-stdin-closes".to_owned(),
                 "--log=info".to_owned(),
                 format!("--model={}", cloud.model.display()),
                 format!("--state={}", cloud.state.display()),
                 format!("--webhook={}", cloud.webhook),
-            ],
+            ]
+            .into_iter()
+            .chain(cloud.behind_arguments())
+            .collect(),
             ..Program::named("cloud")
         })
     }

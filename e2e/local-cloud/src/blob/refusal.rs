@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::engine::Failure;
 use super::malformed::Malformed;
 use super::response::Context;
+use crate::behind::Unanswered;
 use crate::gate::TokenRefusal;
 use crate::names;
 
@@ -33,6 +34,8 @@ pub(super) enum Refusal {
         length: u64,
     },
     Malformed(Malformed),
+    /// The emulator behind the gate says nothing.
+    Unanswered,
     /// The local cloud does not play this.
     NotPlayed(String),
 }
@@ -46,6 +49,12 @@ impl From<Failure> for Refusal {
 impl From<Malformed> for Refusal {
     fn from(malformed: Malformed) -> Self {
         Self::Malformed(malformed)
+    }
+}
+
+impl From<Unanswered> for Refusal {
+    fn from(_: Unanswered) -> Self {
+        Self::Unanswered
     }
 }
 
@@ -128,6 +137,11 @@ impl Refusal {
                 "The range specified is invalid for the current size of the resource.",
             ),
             Self::Malformed(malformed) => return malformed.parts(),
+            Self::Unanswered => (
+                StatusCode::BAD_GATEWAY,
+                "InternalError",
+                "The emulator behind the gate of the local cloud, which is not Azure, does not answer.",
+            ),
             Self::NotPlayed(what) => {
                 let message = format!("The local cloud, which is not Azure, does not play {what}.");
                 return (

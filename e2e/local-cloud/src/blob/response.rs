@@ -38,7 +38,7 @@ impl Context {
 }
 
 /// A time as HTTP headers carry it.
-pub(super) fn http_date(at: OffsetDateTime) -> String {
+pub(crate) fn http_date(at: OffsetDateTime) -> String {
     at.format(HTTP_DATE).expect("a UTC time has this form")
 }
 

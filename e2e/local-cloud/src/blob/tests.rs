@@ -77,6 +77,7 @@ impl Setup {
             spec,
             fixture.gate.clone(),
             fixture.clock.clone(),
+            None,
         );
         Self { fixture, account }
     }

@@ -15,6 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, DATE, HOST, SERVER};
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use uuid::Uuid;
 
@@ -73,21 +74,37 @@ impl Blob {
         let asked = self.asked(parts)?;
         let caller = self.authenticate(&parts.headers)?;
         let admitted = self.admit(&caller, &asked).await?;
+        let Some(emulator) = &self.emulator else {
+            return self.engine_answers(&admitted, &asked, parts, body).await;
+        };
+        let target = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let (method, headers) = (&parts.method, &parts.headers);
+        let forwarded = emulator.forward(&admitted, method, target, headers, mem::take(body));
+        Ok(forwarded.await?)
+    }
+
+    /// The own engine does what the gate has admitted.
+    async fn engine_answers(
+        &self,
+        admitted: &Admitted,
+        asked: &Asked,
+        parts: &Parts,
+        body: &mut Body,
+    ) -> Result<Response, Refusal> {
         match asked.kind {
-            Kind::ListContainers => self.list_containers(&admitted, &asked, parts),
+            Kind::ListContainers => self.list_containers(admitted, asked, parts),
             Kind::CreateContainer => {
                 let metadata = Metadata::of(&parts.headers)?;
                 let now = self.clock.now();
-                let stamp = self.engine().create_container(&admitted, metadata, now)?;
+                let stamp = self.engine().create_container(admitted, metadata, now)?;
                 Ok(stamped(StatusCode::CREATED, &stamp))
             }
             Kind::DeleteContainer => {
-                self.engine()
-                    .delete_container(&admitted, self.clock.now())?;
+                self.engine().delete_container(admitted, self.clock.now())?;
                 Ok(empty(StatusCode::ACCEPTED))
             }
             Kind::GetContainerProperties => {
-                let container = self.engine().container(&admitted)?;
+                let container = self.engine().container(admitted)?;
                 let mut response = stamped(StatusCode::OK, &container.stamp);
                 let headers = response.headers_mut();
                 headers.extend(container.metadata.headers());
@@ -102,7 +119,7 @@ impl Blob {
                 );
                 Ok(response)
             }
-            Kind::ListBlobs => self.list_blobs(&admitted, &asked, parts),
+            Kind::ListBlobs => self.list_blobs(admitted, asked, parts),
             Kind::PutBlob => {
                 let upload = Upload {
                     headers: ContentHeaders::of_put(&parts.headers),
@@ -113,13 +130,13 @@ impl Blob {
                 let now = self.clock.now();
                 let stamp = self
                     .engine()
-                    .put(&admitted, &asked.blob, data, upload, now)?;
+                    .put(admitted, &asked.blob, data, upload, now)?;
                 Ok(encrypted(stamped(StatusCode::CREATED, &stamp)))
             }
             Kind::PutBlock => {
-                let id = block_id(&asked)?;
+                let id = block_id(asked)?;
                 let data = body::read(&parts.headers, mem::take(body)).await?;
-                self.engine().put_block(&admitted, &asked.blob, id, data)?;
+                self.engine().put_block(admitted, &asked.blob, id, data)?;
                 Ok(encrypted(empty(StatusCode::CREATED)))
             }
             Kind::PutBlockList => {
@@ -133,20 +150,20 @@ impl Blob {
                 let now = self.clock.now();
                 let stamp =
                     self.engine()
-                        .put_block_list(&admitted, &asked.blob, &list, upload, now)?;
+                        .put_block_list(admitted, &asked.blob, &list, upload, now)?;
                 Ok(encrypted(stamped(StatusCode::CREATED, &stamp)))
             }
-            Kind::GetBlockList => self.get_block_list(&admitted, &asked),
+            Kind::GetBlockList => self.get_block_list(admitted, asked),
             Kind::GetBlob => {
                 let conditions = Conditions::of(&parts.headers)?;
                 let requested = Requested::of(&parts.headers)?;
-                let blob = self.engine().get(&admitted, &asked.blob, &conditions)?;
+                let blob = self.engine().get(admitted, &asked.blob, &conditions)?;
                 let range = requested.map(|requested| requested.within(blob.length));
                 Ok(content(&blob, range.transpose()?))
             }
             Kind::GetBlobProperties => {
                 let conditions = Conditions::of(&parts.headers)?;
-                let blob = self.engine().get(&admitted, &asked.blob, &conditions)?;
+                let blob = self.engine().get(admitted, &asked.blob, &conditions)?;
                 Ok(described(StatusCode::OK, &blob, blob.length))
             }
             Kind::SetBlobMetadata => {
@@ -154,7 +171,7 @@ impl Blob {
                 let conditions = Conditions::of(&parts.headers)?;
                 let now = self.clock.now();
                 let stamp = self.engine().set_metadata(
-                    &admitted,
+                    admitted,
                     &asked.blob,
                     metadata,
                     &conditions,
@@ -164,7 +181,7 @@ impl Blob {
             }
             Kind::DeleteBlob => {
                 let conditions = Conditions::of(&parts.headers)?;
-                self.engine().delete(&admitted, &asked.blob, &conditions)?;
+                self.engine().delete(admitted, &asked.blob, &conditions)?;
                 Ok(empty(StatusCode::ACCEPTED))
             }
         }

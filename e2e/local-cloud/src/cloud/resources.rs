@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use serde_json::Value;
 
+use crate::behind::Forwarder;
 use crate::blob::Blob;
 use crate::clock::Clock;
 use crate::cosmos::Cosmos;
@@ -29,30 +30,43 @@ pub(super) struct Resources {
 }
 
 impl Resources {
-    pub(super) fn new(model: &Model, gate: &Gate, clock: &Clock) -> Self {
+    pub(super) fn new(
+        model: &Model,
+        gate: &Gate,
+        clock: &Clock,
+        emulators: &BTreeMap<String, Arc<Forwarder>>,
+    ) -> Self {
         let mut resources = Self::default();
         for (name, resource) in &model.resources {
-            resources.add(name, resource, gate.clone(), clock.clone());
+            let emulator = emulators.get(name).cloned();
+            resources.add(name, resource, gate.clone(), clock.clone(), emulator);
         }
         resources
     }
 
-    fn add(&mut self, name: &str, resource: &Resource, gate: Gate, clock: Clock) {
+    fn add(
+        &mut self,
+        name: &str,
+        resource: &Resource,
+        gate: Gate,
+        clock: Clock,
+        emulator: Option<Arc<Forwarder>>,
+    ) {
         let host = resource.host(name);
         let digest: Digest = match resource {
             Resource::KeyVault(spec) => {
-                let vault = KeyVault::new(name, host.clone(), spec, gate, clock);
+                let vault = KeyVault::new(name, host.clone(), spec, gate, clock, emulator);
                 self.http.insert(host, Arc::clone(&vault).router());
                 self.vaults.insert(name.to_owned(), Arc::clone(&vault));
                 Box::new(move || vault.digest())
             }
             Resource::Cosmos(spec) => {
-                let account = Cosmos::new(name, host.clone(), spec, gate, clock);
+                let account = Cosmos::new(name, host.clone(), spec, gate, clock, emulator);
                 self.http.insert(host, Arc::clone(&account).router());
                 Box::new(move || account.digest())
             }
             Resource::Storage(spec) => {
-                let account = Blob::new(name, host.clone(), spec, gate, clock);
+                let account = Blob::new(name, host.clone(), spec, gate, clock, emulator);
                 self.http.insert(host, Arc::clone(&account).router());
                 Box::new(move || account.digest())
             }

@@ -38,7 +38,7 @@ const IN_A_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 
 /// The headers by which a request says what it is. The engine gets those of the
 /// classified operation, so that it does what was admitted and nothing else.
-const MODE_HEADERS: [&str; 5] = [
+pub(super) const MODE_HEADERS: [&str; 5] = [
     "x-ms-documentdb-isquery",
     "x-ms-documentdb-query",
     "x-ms-cosmos-is-query-plan-request",
@@ -114,11 +114,7 @@ impl Emulator {
         body: Bytes,
     ) -> Result<Response<Bytes>, Refusal> {
         let mut url = self.base.clone();
-        let encoded: Vec<String> = segments
-            .iter()
-            .map(|segment| utf8_percent_encode(segment, IN_A_SEGMENT).to_string())
-            .collect();
-        url.set_path(&encoded.join("/"));
+        url.set_path(&path(segments));
         let mut request = Request::new(url, method(kind));
         for name in headers.keys() {
             if name == header::AUTHORIZATION || MODE_HEADERS.contains(&name.as_str()) {
@@ -200,6 +196,15 @@ impl Engine for Emulator {
     }
 }
 
+/// A path with every segment encoded.
+pub(super) fn path(segments: &[String]) -> String {
+    let encoded: Vec<String> = segments
+        .iter()
+        .map(|segment| utf8_percent_encode(segment, IN_A_SEGMENT).to_string())
+        .collect();
+    encoded.join("/")
+}
+
 /// What tells one state of an item from any other.
 fn identity(item: &Value) -> String {
     json!([item["id"], item["_rid"], item["_etag"]]).to_string()
@@ -215,7 +220,7 @@ fn method(kind: Kind) -> Method {
     }
 }
 
-fn mode_header(kind: Kind) -> Option<&'static str> {
+pub(super) fn mode_header(kind: Kind) -> Option<&'static str> {
     match kind {
         Kind::QueryItems => Some("x-ms-documentdb-isquery"),
         Kind::PlanQuery => Some("x-ms-cosmos-is-query-plan-request"),

@@ -64,6 +64,7 @@ impl Account {
             spec,
             fixture.gate.clone(),
             fixture.clock.clone(),
+            None,
         );
         Self { fixture, cosmos }
     }

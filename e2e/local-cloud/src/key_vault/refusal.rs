@@ -25,6 +25,8 @@ pub(super) enum Refusal {
     NotFound(String),
     /// The version is disabled.
     Disabled,
+    /// The emulator behind the gate says nothing.
+    Unanswered,
     /// The request cannot be understood.
     BadParameter(String),
     /// The local cloud does not play this operation.
@@ -61,6 +63,12 @@ impl IntoResponse for Refusal {
                 "Forbidden",
                 "Operation get is not allowed on a disabled secret.",
                 Some("SecretDisabled"),
+            ),
+            Self::Unanswered => error(
+                StatusCode::BAD_GATEWAY,
+                "InternalError",
+                "The emulator behind the gate of the local cloud, which is not Azure, does not answer.",
+                None,
             ),
             Self::BadParameter(message) => {
                 error(StatusCode::BAD_REQUEST, "BadParameter", &message, None)

@@ -72,6 +72,7 @@ impl Setup {
             spec,
             fixture.gate.clone(),
             fixture.clock.clone(),
+            None,
         );
         Self { fixture, vault }
     }

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::engine::{Failure, Page, Version};
+use super::forwarded::forward;
 use super::refusal::Refusal;
 use super::request::{Query, Route, bearer, check_name, read_set, read_update};
 use super::{KeyVault, new_version_id};
@@ -30,12 +31,8 @@ use crate::names;
 /// Answers any request to the vault.
 pub(super) async fn answer(State(vault): State<Arc<KeyVault>>, request: Request<Body>) -> Response {
     let client_request_id = request.headers().get("x-ms-client-request-id").cloned();
-    let mut response = vault
-        .serve(request)
-        .await
-        .map_or_else(IntoResponse::into_response, |body| {
-            Json(body).into_response()
-        });
+    let answer = vault.serve(request).await;
+    let mut response = answer.unwrap_or_else(IntoResponse::into_response);
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(
@@ -57,7 +54,7 @@ pub(super) async fn answer(State(vault): State<Arc<KeyVault>>, request: Request<
 }
 
 impl KeyVault {
-    async fn serve(&self, request: Request<Body>) -> Result<Value, Refusal> {
+    async fn serve(&self, request: Request<Body>) -> Result<Response, Refusal> {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path();
         let route = Route::of(&parts.method, path)
@@ -80,34 +77,49 @@ impl KeyVault {
             .unwrap_or(&self.host);
 
         let admitted = self.admit(&caller, &route).await?;
+        if let Some(emulator) = &self.emulator {
+            return forward(emulator, &admitted, &parts, body, host).await;
+        }
+        let answer = self.execute(&admitted, route, &query, body, host).await?;
+        Ok(Json(answer).into_response())
+    }
+
+    async fn execute(
+        &self,
+        admitted: &Admitted,
+        route: Route,
+        query: &Query,
+        body: Body,
+        host: &str,
+    ) -> Result<Value, Refusal> {
         match route {
             Route::List => {
                 let page = self
                     .engine()
-                    .list(&admitted, query.after.as_deref(), query.most);
-                Ok(listing(&page, host, "secrets", &query, |item| {
+                    .list(admitted, query.after.as_deref(), query.most);
+                Ok(listing(&page, host, "secrets", query, |item| {
                     format!("https://{host}/secrets/{}", item.name)
                 }))
             }
             Route::ListVersions { name } => {
                 let page = self
                     .engine()
-                    .list_versions(&admitted, query.after.as_deref(), query.most)
+                    .list_versions(admitted, query.after.as_deref(), query.most)
                     .map_err(|failure| refuse(&failure, &name, None))?;
                 let path = format!("secrets/{name}/versions");
-                Ok(listing(&page, host, &path, &query, |item| id(host, item)))
+                Ok(listing(&page, host, &path, query, |item| id(host, item)))
             }
             Route::Get { name, version } => {
                 let found = self
                     .engine()
-                    .get(&admitted, version.as_deref())
+                    .get(admitted, version.as_deref())
                     .map_err(|failure| refuse(&failure, &name, version.as_deref()))?;
                 Ok(with_value(&found, host))
             }
             Route::Set { name } => {
                 let (value, change) = read_set(body).await?;
                 let set = self.engine().set(
-                    &admitted,
+                    admitted,
                     &name,
                     new_version_id(),
                     value,
@@ -120,7 +132,7 @@ impl KeyVault {
                 let change = read_update(body).await?;
                 let updated = self
                     .engine()
-                    .update(&admitted, version.as_deref(), change, self.clock.now())
+                    .update(admitted, version.as_deref(), change, self.clock.now())
                     .map_err(|failure| refuse(&failure, &name, version.as_deref()))?;
                 Ok(bundle(&updated, &id(host, &updated)))
             }

@@ -1,0 +1,30 @@
+//! The whole workload on a cloud of which third-party emulators may hold a part: each
+//! pod tries every action with its own identity and the official clients.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use e2e::expected::Cell;
+use e2e::parity::Combination;
+use e2e::stack::{Options, Stack};
+use local_cloud::Behind;
+
+const PODS: [&str; 3] = ["frontend", "backend", "worker"];
+
+pub(crate) async fn run(name: &str, expected: &[Cell], behind: Vec<Behind>) -> Result<Combination> {
+    let options = Options {
+        behind,
+        ..Options::default()
+    };
+    let stack = Stack::start(options, |_| {}).await?;
+    let mut found = BTreeMap::new();
+    for pod in PODS {
+        let report = stack.probe(pod).await;
+        for cell in report.with_context(|| format!("the probe of {pod}"))?.cells {
+            let key = (pod.to_owned(), cell.id());
+            found.insert(key, cell.outcome.text().to_owned());
+        }
+    }
+    stack.stop(|_| {}).await?;
+    Ok(Combination::gated(name, expected, &found))
+}
