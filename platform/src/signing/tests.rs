@@ -114,6 +114,7 @@ impl Vault for Arc<FakeVault> {
         let version = |(id, stored): (&String, &Stored)| Version {
             id: VersionId::parse(id).expect("an id"),
             created: stored.created,
+            updated: stored.created,
             enabled: stored.listed_enabled,
         };
         Ok(Versions::new(versions.iter().map(version).collect()))

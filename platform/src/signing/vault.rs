@@ -97,9 +97,11 @@ fn judged(answer: Result<Secret, AzureFailure>) -> Result<Value, AzureFailure> {
 fn version(listed: &SecretProperties) -> Option<Version> {
     let id = listed.resource_id().ok()?.version?;
     let attributes = listed.attributes.as_ref()?;
+    let created = attributes.created.unwrap_or(OffsetDateTime::UNIX_EPOCH);
     Some(Version {
         id: VersionId::parse(&id)?,
-        created: attributes.created.unwrap_or(OffsetDateTime::UNIX_EPOCH),
+        created,
+        updated: attributes.updated.unwrap_or(created),
         enabled: attributes.enabled.unwrap_or(false),
     })
 }
@@ -153,7 +155,7 @@ mod tests {
     fn a_listed_version_is_read_from_its_id_and_attributes() {
         let listed: SecretProperties = serde_json::from_value(json!({
             "id": "https://localvault.vault.azure.net/secrets/session-key/0123456789abcdef0123456789abcdef",
-            "attributes": { "enabled": true, "created": 1_800_000_000 },
+            "attributes": { "enabled": true, "created": 1_800_000_000, "updated": 1_800_000_060 },
         }))
         .expect("properties");
 
@@ -161,6 +163,7 @@ mod tests {
 
         assert_eq!(version.id.as_str(), "0123456789abcdef0123456789abcdef");
         assert_eq!(version.created.unix_timestamp(), 1_800_000_000);
+        assert_eq!(version.updated.unix_timestamp(), 1_800_000_060);
         assert!(version.enabled);
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! A version may sign once every replica knows it. A replica's list of versions
 //! is never older than the cache's time, so it has each version that is older
-//! than that. The rule here waits for twice that time: the other half is for
+//! than that. So it is with one that was disabled and is enabled again: only after
+//! that time does no replica refuse it any more. The rule here waits for twice that time: the other half is for
 //! clocks that disagree, for times in whole seconds, and for a vault whose
 //! replicas are a moment behind.
 
@@ -43,6 +44,8 @@ pub(super) struct Version {
     pub(super) id: VersionId,
     /// In whole seconds, by Key Vault's clock.
     pub(super) created: OffsetDateTime,
+    /// When it was last changed, such as enabled; the same clock.
+    pub(super) updated: OffsetDateTime,
     pub(super) enabled: bool,
 }
 
@@ -74,7 +77,10 @@ impl Versions {
     /// every replica knows. When there is none that old, the oldest is the one
     /// that most of them know.
     pub(super) fn for_signing(&self, cached: Duration, now: OffsetDateTime) -> Vec<VersionId> {
-        let known_to_all = |version: &&Version| version.created + 2 * cached <= now;
+        let known_to_all = |version: &&Version| {
+            let changed = version.created.max(version.updated);
+            changed + 2 * cached <= now
+        };
         let enabled = || self.0.iter().filter(|version| version.enabled);
         let known = enabled().filter(known_to_all).rev();
         let young = enabled().filter(|version| !known_to_all(version));
@@ -98,6 +104,7 @@ mod tests {
         let version = |&(digit, age, enabled): &(char, i64, bool)| Version {
             id: id(digit),
             created: at(NOW - age),
+            updated: at(NOW - age),
             enabled,
         };
         Versions::new(all.iter().map(version).collect())
@@ -124,6 +131,18 @@ mod tests {
     fn a_version_is_known_to_all_after_twice_the_caches_time() {
         assert_eq!(order(&[('a', 900, true), ('b', 119, true)]), "ab");
         assert_eq!(order(&[('a', 900, true), ('b', 120, true)]), "ba");
+    }
+
+    #[test]
+    fn a_version_that_was_enabled_again_waits_until_no_replica_refuses_it() {
+        let enabled_again = |ago: i64| {
+            let mut versions = versions(&[('a', 900, true), ('b', 600, true)]);
+            versions.0[1].updated = at(NOW - ago);
+            let ids = versions.for_signing(CACHED, at(NOW));
+            ids.iter().map(|id| &id.as_str()[..1]).collect::<String>()
+        };
+        assert_eq!(enabled_again(119), "ab");
+        assert_eq!(enabled_again(120), "ba");
     }
 
     #[test]
