@@ -4,16 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anstream::println;
-use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, Result};
 use e2e::doctor::live::{Environment, Installed, Live};
 use e2e::doctor::local::{LocalCloud, announced};
 use e2e::doctor::{Line, State, Wanted, diagnose, junit};
 use e2e::stack::{Options as StackOptions, Stack};
 
-const GOOD: Style = AnsiColor::Green.on_default();
-const BAD: Style = AnsiColor::Red.on_default();
-const FAINT: Style = Style::new().dimmed();
+use crate::terminal::{BAD, FAINT, GOOD};
 
 /// Check the six prerequisites of workload identity: each with the value found,
 /// where it comes from, and the fix where it is missing.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
+use platform::access::AccessReport;
 
 /// The table as it stands in the repository.
 pub const EXPECTED_ACCESS: &str = include_str!("../expected-access.md");
@@ -57,6 +58,17 @@ pub fn parse(text: &str) -> Result<Vec<Cell>> {
         }
     }
     Ok(cells)
+}
+
+/// What a pod's probe found, by identity and action.
+pub fn found<'r>(
+    pod: &'r str,
+    report: &'r AccessReport,
+) -> impl Iterator<Item = ((String, String), String)> + 'r {
+    report.cells.iter().map(move |cell| {
+        let key = (pod.to_owned(), cell.id());
+        (key, cell.outcome.text().to_owned())
+    })
 }
 
 /// Compares what was found, by identity and action, with the table. Cells that

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anstream::println;
-use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use e2e::control::Control;
@@ -14,9 +13,7 @@ use local_cloud::audit::{Decision, Record};
 use local_cloud::lab::{Chain, Mistake, StepState};
 use platform::server::Shutdown;
 
-const GOOD: Style = AnsiColor::Green.on_default();
-const BAD: Style = AnsiColor::Red.on_default();
-const FAINT: Style = Style::new().dimmed();
+use crate::terminal::{BAD, FAINT, GOOD};
 
 /// Break one thing in a running local cloud, see at which of the five steps it
 /// shows, and mend it again.

@@ -56,6 +56,12 @@ fn executable() -> Result<PathBuf> {
     }
 }
 
+/// `E2E_STRICT=1`: what a test needs and does not find is a failure, not a reason to
+/// be ignored.
+pub fn is_strict() -> bool {
+    Vars::from_process().get("E2E_STRICT").as_deref() == Some("1")
+}
+
 /// `E2E_BIN_DIR`: where separately built `frontend` and `backend` programs are;
 /// unset, the harness plays them itself.
 fn binary_directory() -> Option<PathBuf> {

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::core::v1::{Container, Pod};
 
 use crate::back_off::BackOff;
+use crate::pod::only_container;
 use crate::probes::Probes;
 
 /// What Kubernetes gives a pod that says nothing.
@@ -32,12 +33,7 @@ impl Lifecycle {
     /// Reads a pod; what the harness does not do is an error.
     pub(crate) fn of(pod: &Pod, back_off: BackOff) -> Result<Self> {
         let spec = pod.spec.as_ref().context("the pod has no spec")?;
-        let [container] = &spec.containers[..] else {
-            bail!(
-                "the pod has {} containers; the harness runs one",
-                spec.containers.len()
-            );
-        };
+        let container = only_container(spec)?;
         let first = spec.init_containers.as_deref().unwrap_or_default();
         if let Some(first) = first.first() {
             bail!(

@@ -21,6 +21,7 @@ mod explain;
 mod guard;
 mod lab_command;
 mod secrets_command;
+mod terminal;
 mod trust_command;
 mod up;
 

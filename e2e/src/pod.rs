@@ -41,7 +41,7 @@ pub fn program(
     surroundings: &Surroundings,
 ) -> Result<Program> {
     let spec = pod.pod.spec.as_ref().context("the pod has no spec")?;
-    let container = only_container(name, spec)?;
+    let container = only_container(spec)?;
     let directories = volumes(pod, spec, manifests, &surroundings.volumes)?;
     let mut environment = environment(container, manifests)?;
     for value in environment.values_mut() {
@@ -69,11 +69,11 @@ pub fn program(
 }
 
 /// The container of a pod.
-pub fn only_container<'p>(name: &str, spec: &'p PodSpec) -> Result<&'p Container> {
+pub fn only_container(spec: &PodSpec) -> Result<&Container> {
     match &spec.containers[..] {
         [container] => Ok(container),
         several => bail!(
-            "the pod `{name}` has {} containers; the harness runs one",
+            "the pod has {} containers; the harness runs one",
             several.len()
         ),
     }

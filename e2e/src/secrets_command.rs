@@ -1,17 +1,13 @@
 //! `cargo secrets`: the zero-secret proof.
 
-use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anstream::println;
-use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, Result, ensure};
 use e2e::secrets::{Canary, Exceptions, Report, Scan, default_exceptions, images, sources};
 
-const BAD: Style = AnsiColor::Red.on_default();
-const GOOD: Style = AnsiColor::Green.on_default();
-const FAINT: Style = Style::new().dimmed();
+use crate::terminal::{self, BAD, FAINT, Format, GOOD};
 
 /// Look for secrets: keys, connection strings, signatures, private keys, passwords,
 /// tokens.
@@ -55,12 +51,6 @@ pub(crate) struct Options {
     /// How to tell it.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-}
-
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 pub(crate) fn run(options: &Options) -> ExitCode {
@@ -114,10 +104,7 @@ fn scanned(options: &Options) -> Result<ExitCode> {
         scan.look_at("logs", sources::kept(&options.logs)?)?;
     }
     let report = scan.judged_by(&exceptions);
-    match options.format {
-        Format::Text => print(&report),
-        Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
-    }
+    options.format.tell(&report, print)?;
     Ok(ExitCode::from(u8::from(!report.findings.is_empty())))
 }
 
@@ -125,15 +112,7 @@ fn values(options: &Options) -> Result<Vec<Canary>> {
     let Some(file) = &options.values else {
         return Ok(Vec::new());
     };
-    let mut text = String::new();
-    if file.as_os_str() == "-" {
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .context("standard input is not text")?;
-    } else {
-        text = std::fs::read_to_string(file)
-            .with_context(|| format!("{} cannot be read", file.display()))?;
-    }
+    let text = terminal::read(file)?;
     let mut canaries = Vec::new();
     for (at, line) in text
         .lines()

@@ -1,19 +1,14 @@
 //! `cargo trust`: the trust graph, checked without running anything.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstream::println;
-use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, Result};
 use e2e::trust::{self, ClientIds, Input, Manifests, Report, Severity};
 
-const BAD: Style = AnsiColor::Red.on_default();
-const WARNING: Style = AnsiColor::Yellow.on_default();
-const GOOD: Style = AnsiColor::Green.on_default();
-const FAINT: Style = Style::new().dimmed();
+use crate::terminal::{self, BAD, FAINT, Format, GOOD, WARNING};
 
 /// Compare manifests with an access file: who is trusted as whom, and is more
 /// granted than needed?
@@ -54,12 +49,6 @@ pub(crate) struct Options {
     format: Format,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Format {
-    Text,
-    Json,
-}
-
 pub(crate) fn run(options: Options) -> ExitCode {
     match checked(options) {
         Ok(found) => found,
@@ -83,28 +72,19 @@ fn checked(options: Options) -> Result<ExitCode> {
             .map_or(Ok(ClientIds::Local), known)?,
     };
     let report = trust::check(&input)?;
-    match options.format {
-        Format::Text => print(&report),
-        Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
-    }
+    options.format.tell(&report, print)?;
     Ok(ExitCode::from(u8::from(!report.findings.is_empty())))
 }
 
 fn manifests(path: &Path) -> Result<Manifests> {
-    if path == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .context("standard input is not text")?;
-        let name = "<stdin>".to_owned();
-        return Ok(Manifests::Rendered { name, text });
-    }
     if path.is_dir() {
         return Ok(Manifests::Kustomization(path.to_owned()));
     }
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("{} cannot be read", path.display()))?;
-    let name = path.display().to_string();
+    let name = match path {
+        path if path == Path::new("-") => "<stdin>".to_owned(),
+        path => path.display().to_string(),
+    };
+    let text = terminal::read(path)?;
     Ok(Manifests::Rendered { name, text })
 }
 

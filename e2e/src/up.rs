@@ -10,19 +10,15 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anstream::println;
-use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, Result, bail};
 use e2e::doctor::local::Announced;
 use e2e::expected::{self, EXPECTED_ACCESS};
 use e2e::kubelet::Happening;
-use e2e::stack::{Event, Options as StackOptions, Stack};
+use e2e::stack::{Event, Options as StackOptions, PODS, Stack};
 use platform::access::{AccessReport, Outcome};
 use platform::server::Shutdown;
 
-const PODS: [&str; 3] = ["frontend", "backend", "worker"];
-const GOOD: Style = AnsiColor::Green.on_default();
-const BAD: Style = AnsiColor::Red.on_default();
-const FAINT: Style = Style::new().dimmed();
+use crate::terminal::{BAD, FAINT, GOOD};
 
 /// Run the whole workload on the local cloud, until Ctrl-C.
 ///
@@ -105,9 +101,7 @@ async fn start(options: StackOptions) -> Result<(Stack, bool)> {
     for pod in PODS {
         let report = stack.probe(pod).await?;
         print_exchanges(pod, &report);
-        for cell in &report.cells {
-            found.insert((pod.to_owned(), cell.id()), cell.outcome.text().to_owned());
-        }
+        found.extend(expected::found(pod, &report));
         reports.push(report);
     }
     println!("{}", matrix(&reports));

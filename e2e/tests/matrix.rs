@@ -8,12 +8,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use e2e::expected::{self, Cell, EXPECTED_ACCESS};
-use e2e::stack::{Options, Stack};
+use e2e::stack::{Options, PODS, Stack};
 use libtest_mimic::{Arguments, Failed, Trial};
 use local_cloud::audit::{Decision, Record};
 use serde_json::Value;
-
-const PODS: [&str; 3] = ["frontend", "backend", "worker"];
 
 /// What one run of all probes left behind.
 struct Run {

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use async_trait::async_trait;
-use e2e::manifests::Manifests;
 use e2e::pod::{environment, only_container, volumes};
 use e2e::process::{Container, Mount, Program};
 use e2e::runtime::{CloudToRun, Launched, PodToRun, Runtime};
+use k8s_openapi::api::core::v1::{Container as ContainerSpec, PodSpec};
 use testcontainers::bollard;
 use testcontainers::core::client::docker_client_instance;
 
@@ -39,13 +39,7 @@ pub struct Docker {
 impl Docker {
     /// Finds the daemon and the images; the error says what is missing.
     pub async fn connect() -> Result<Self> {
-        let client = docker_client_instance()
-            .await
-            .context("no Docker daemon: start one, or say where it is with DOCKER_HOST")?;
-        client
-            .ping()
-            .await
-            .context("no Docker daemon answers: start one, or say where it is with DOCKER_HOST")?;
+        let client = daemon().await?;
         for image in IMAGES {
             if client.inspect_image(image).await.is_err() {
                 bail!("there is no image `{image}`: `bash images/build` makes all of them");
@@ -58,6 +52,14 @@ impl Docker {
     pub fn client(&self) -> &bollard::Docker {
         &self.client
     }
+}
+
+/// The daemon that `DOCKER_HOST` names, or that is at its usual socket.
+pub async fn daemon() -> Result<bollard::Docker> {
+    const MISSING: &str = "no Docker daemon: start one, or say where it is with DOCKER_HOST";
+    let client = docker_client_instance().await.context(MISSING)?;
+    client.ping().await.context(MISSING)?;
+    Ok(client)
 }
 
 #[async_trait]
@@ -101,7 +103,7 @@ impl Runtime for Docker {
     async fn pod(&self, pod: PodToRun<'_>) -> Result<Program> {
         let spec = pod.admitted.pod.spec.as_ref();
         let spec = spec.context("the pod has no spec")?;
-        let container = only_container(pod.name, spec)?;
+        let container = only_container(spec)?;
         let mut environment = environment(container, pod.manifests)?;
         environment.extend(pod.surroundings.overrides.clone());
         let image = container.image.clone();
@@ -109,7 +111,7 @@ impl Runtime for Docker {
             executable: image.context("the container has no image")?,
             arguments: container.args.clone().unwrap_or_default(),
             environment,
-            container: in_container(&pod)?,
+            container: in_container(&pod, spec, container)?,
             ..Program::named(pod.name)
         })
     }
@@ -120,10 +122,11 @@ impl Runtime for Docker {
 }
 
 /// What the pod's manifest says about its container, and where its ports are.
-fn in_container(pod: &PodToRun<'_>) -> Result<Container> {
-    let spec = pod.admitted.pod.spec.as_ref();
-    let spec = spec.context("the pod has no spec")?;
-    let container = only_container(pod.name, spec)?;
+fn in_container(
+    pod: &PodToRun<'_>,
+    spec: &PodSpec,
+    container: &ContainerSpec,
+) -> Result<Container> {
     let of_pod = spec.security_context.clone().unwrap_or_default();
     let security = container.security_context.clone().unwrap_or_default();
     let user = security.run_as_user.or(of_pod.run_as_user);
@@ -140,7 +143,9 @@ fn in_container(pod: &PodToRun<'_>) -> Result<Container> {
     }
     Ok(Container {
         network: pod.stack.to_owned(),
-        hostname: has_service(pod.manifests, pod.deployment).then(|| pod.deployment.to_owned()),
+        hostname: (pod.manifests.services)
+            .contains_key(pod.deployment)
+            .then(|| pod.deployment.to_owned()),
         aliases: Vec::new(),
         user: format!("{user}:{}", group.unwrap_or(user)),
         read_only: security.read_only_root_filesystem == Some(true),
@@ -149,20 +154,13 @@ fn in_container(pod: &PodToRun<'_>) -> Result<Container> {
             .capabilities
             .and_then(|capabilities| capabilities.drop)
             .unwrap_or_default(),
-        mounts: mounts(pod)?,
+        mounts: mounts(pod, spec, container)?,
         ports,
     })
 }
 
-fn has_service(manifests: &Manifests, deployment: &str) -> bool {
-    manifests.services.contains_key(deployment)
-}
-
 /// The volumes at their places, and the private CA in place of the image's roots.
-fn mounts(pod: &PodToRun<'_>) -> Result<Vec<Mount>> {
-    let spec = pod.admitted.pod.spec.as_ref();
-    let spec = spec.context("the pod has no spec")?;
-    let container = only_container(pod.name, spec)?;
+fn mounts(pod: &PodToRun<'_>, spec: &PodSpec, container: &ContainerSpec) -> Result<Vec<Mount>> {
     let surroundings = pod.surroundings;
     let directories = volumes(pod.admitted, spec, pod.manifests, &surroundings.volumes)?;
     let mut mounts = vec![Mount {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow, bail};
 use platform::settings::Vars;
+use tokio::sync::OnceCell;
 
 mod container;
 pub mod docker;
@@ -22,8 +23,14 @@ pub mod emulators;
 pub use docker::Docker;
 
 /// Runs the stacks of this process where `E2E_TARGET` says; processes by default.
-/// What it says wrongly, or a daemon or an image that is missing, is an error.
+/// What it says wrongly, or a daemon or an image that is missing, is an error. It is
+/// looked for once, however many stacks there are.
 pub async fn use_target() -> Result<()> {
+    static FOUND: OnceCell<()> = OnceCell::const_new();
+    FOUND.get_or_try_init(find_target).await.copied()
+}
+
+async fn find_target() -> Result<()> {
     if let Some(behind) = Vars::from_process().get("E2E_BEHIND") {
         let behind = behind
             .parse()

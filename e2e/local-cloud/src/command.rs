@@ -1,7 +1,8 @@
 //! The local cloud as a command: `cargo cloud`, and the program in its image.
 
+use std::io::IsTerminal as _;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anstream::println;
 use tracing_subscriber::filter::LevelFilter;
@@ -65,6 +66,10 @@ pub struct Arguments {
     /// is to read of it.
     #[arg(long)]
     print_ca: bool,
+    /// Print the lab console's address with its key where standard output is no
+    /// terminal, too: for the same. Whoever reads that may use the console.
+    #[arg(long)]
+    print_console: bool,
     /// What to log on standard error: error, warn, info (with the audit) or debug.
     #[arg(long, default_value = "warn")]
     log: LevelFilter,
@@ -106,11 +111,12 @@ pub async fn run(
         .log_internal_errors(false)
         .init();
     let print_ca = arguments.print_ca;
+    let with_key = arguments.print_console || std::io::stdout().is_terminal();
     let options = arguments.options(model);
     let (model, network) = (options.model.clone(), options.network);
     let behind = options.behind.clone();
     let cloud = LocalCloud::start(options).await?;
-    tell(&cloud, &model, &network);
+    tell(&cloud, &model, &network, with_key);
     for Behind { resource, url, .. } in behind {
         println!("  behind   {resource} is held by the emulator at {url}");
     }
@@ -126,7 +132,8 @@ pub async fn run(
     Ok(())
 }
 
-fn tell(cloud: &LocalCloud, model: &std::path::Path, network: &Network) {
+/// The console's key is for a terminal; a log is kept, and read by others.
+fn tell(cloud: &LocalCloud, model: &Path, network: &Network, with_key: bool) {
     let endpoints = cloud.endpoints();
     let state = cloud.state_directory().display();
     println!("local cloud, not Azure");
@@ -149,6 +156,10 @@ fn tell(cloud: &LocalCloud, model: &std::path::Path, network: &Network) {
     for (host, local) in &endpoints.amqp {
         println!("  {host:<40} AMQP over TLS at {local}");
     }
-    println!("  lab      {}  (the lab console)", cloud.console());
+    if with_key {
+        println!("  lab      {}  (the lab console)", cloud.console());
+    } else {
+        println!("  lab      the console's address is in {state}/console");
+    }
     println!("  Ctrl-C ends it");
 }

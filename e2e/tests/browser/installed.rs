@@ -26,7 +26,7 @@ impl Installed {
         Self {
             chromium: chromium(),
             axe: std::fs::read_to_string(axe).ok(),
-            is_strict: Vars::from_process().get("E2E_STRICT").as_deref() == Some("1"),
+            is_strict: e2e::is_strict(),
         }
     }
 

@@ -16,7 +16,6 @@ use std::sync::Arc;
 use anyhow::Result;
 use containers::Docker;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use platform::settings::Vars;
 use tokio::runtime::Runtime;
 
 /// The daemon with the images, or what is missing.
@@ -46,11 +45,7 @@ where
             tested.map_err(|error| Failed::from(format!("{error:?}")))?;
             Ok(Completion::Completed)
         }
-        Err(missing) if is_strict() => Err(missing.into()),
+        Err(missing) if e2e::is_strict() => Err(missing.into()),
         Err(missing) => Ok(Completion::ignored_with(missing)),
     })
-}
-
-fn is_strict() -> bool {
-    Vars::from_process().get("E2E_STRICT").as_deref() == Some("1")
 }

@@ -1,12 +1,12 @@
 //! The containers while they run: with what rights, and how they end.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use containers::Docker;
 use e2e::stack::{Options, Stack};
 use libtest_mimic::Trial;
+use testcontainers::bollard::models::NetworkSettings;
 use testcontainers::bollard::query_parameters::ListContainersOptions;
 use tokio::runtime::Runtime;
 
@@ -47,6 +47,7 @@ async fn bounds(docker: &Docker) -> Result<()> {
     let mut seen = 0;
     for (id, image) in of_stack(docker, &stack.name()).await? {
         let inspected = docker.client().inspect_container(&id, None).await?;
+        only_on_loopback(&image, inspected.network_settings)?;
         let pid = inspected.state.and_then(|state| state.pid);
         let pid = pid.with_context(|| format!("{image} runs"))?;
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
@@ -89,6 +90,20 @@ async fn bounds(docker: &Docker) -> Result<()> {
     stack.stop(|_| {}).await
 }
 
+/// Whatever a container publishes, only this machine reaches it.
+fn only_on_loopback(image: &str, settings: Option<NetworkSettings>) -> Result<()> {
+    let ports = settings.and_then(|settings| settings.ports);
+    let published = ports.into_iter().flatten().filter_map(|(_, at)| at);
+    let addresses: Vec<_> = published.flatten().map(|at| at.host_ip).collect();
+    ensure!(!addresses.is_empty(), "{image} publishes nothing");
+    let is_loopback = |address: &Option<String>| address.as_deref() == Some("127.0.0.1");
+    ensure!(
+        addresses.iter().all(is_loopback),
+        "{image} is published at {addresses:?}"
+    );
+    Ok(())
+}
+
 async fn ends(docker: &Docker) -> Result<()> {
     let stack = start(docker).await?;
     for pod in ["frontend", "worker", "backend"] {
@@ -100,12 +115,11 @@ async fn ends(docker: &Docker) -> Result<()> {
         .into_iter()
         .next()
         .context("the cloud still runs")?;
-    let inspect = || docker.client().inspect_container(&cloud, None);
+    // Docker kills it after ten seconds, with another code.
     docker.client().stop_container(&cloud, None).await?;
-    let state = inspect().await?.state.context("it has a state")?;
+    let ended = docker.client().inspect_container(&cloud, None).await?;
+    let state = ended.state.context("it has a state")?;
     ensure!(state.exit_code == Some(0), "the cloud ended with {state:?}");
-    let grace = Duration::from_secs(10);
-    tokio::time::timeout(grace, async { drop(stack) }).await?;
     Ok(())
 }
 

@@ -20,7 +20,6 @@ use std::time::Duration;
 use clap::Parser;
 use e2e::faked_clock::FakedClock;
 use libtest_mimic::{Arguments, Failed, Trial};
-use platform::settings::Vars;
 
 /// Long enough for rotations of every ten-minute token and the first rollovers.
 const SHORT: Duration = Duration::from_mins(31);
@@ -71,7 +70,7 @@ fn main() -> ExitCode {
             }
         };
     }
-    let is_strict = Vars::from_process().get("E2E_STRICT").as_deref() == Some("1");
+    let is_strict = e2e::is_strict();
     let is_ignored = FakedClock::library().is_none() && !is_strict;
     let name = "the_workload_outlives_its_tokens_and_keys_for_half_an_hour";
     let trial = Trial::test(name, move || lasts(SHORT, pace));

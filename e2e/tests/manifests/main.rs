@@ -16,7 +16,6 @@ mod posture;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use platform::settings::Vars;
 
 use kustomize::Kustomize;
 use objects::Objects;
@@ -72,7 +71,7 @@ fn each_is_found(
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let is_strict = Vars::from_process().get("E2E_STRICT").as_deref() == Some("1");
+    let is_strict = e2e::is_strict();
     let kustomize = Kustomize::find();
     let mut trials = network::trials();
     trials.extend(posture::trials());

@@ -293,12 +293,7 @@ fn swapped(kustomize: &Kustomize) -> Result<(), Failed> {
         &format!("FRONTEND_CLIENT_ID={frontend}"),
         &format!("FRONTEND_CLIENT_ID={backend}"),
     )?;
-    let found = findings(
-        kustomize.render(&tree, "azure")?,
-        &e2e::default_model(),
-        example_ids()?,
-    )?;
-    expect(&found, "foreign-client-id")
+    expect(&found_on_azure(kustomize, &tree)?, "foreign-client-id")
 }
 
 fn moved(kustomize: &Kustomize) -> Result<(), Failed> {
@@ -321,12 +316,14 @@ fn moved(kustomize: &Kustomize) -> Result<(), Failed> {
             text.replace("namespace: todolist", "namespace: todo-list"),
         )?;
     }
-    let found = findings(
-        kustomize.render(&tree, "azure")?,
-        &e2e::default_model(),
-        example_ids()?,
-    )?;
-    expect(&found, "wrong-namespace")
+    expect(&found_on_azure(kustomize, &tree)?, "wrong-namespace")
+}
+
+/// What the trust check finds in the overlay `azure` of a tree.
+fn found_on_azure(kustomize: &Kustomize, tree: &Tree) -> Result<Vec<String>, Failed> {
+    let rendered = kustomize.render(tree, "azure")?;
+    let found = findings(rendered, &e2e::default_model(), example_ids()?)?;
+    Ok(found)
 }
 
 fn expect(found: &[String], code: &str) -> Result<(), Failed> {

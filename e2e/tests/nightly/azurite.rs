@@ -6,14 +6,13 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use containers::emulators;
+use containers::{docker, emulators};
 use e2e::expected::Cell;
 use e2e::parity::Combination;
 use local_cloud::Behind;
 use reqwest::Client;
 use tempfile::TempDir;
 use testcontainers::bollard;
-use testcontainers::core::client::docker_client_instance;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
@@ -130,9 +129,8 @@ pub(crate) async fn process_bare(name: &str, expected: &[Cell]) -> Result<Combin
 
 /// The daemon with an image of Azurite, or what is missing.
 async fn daemon() -> Result<bollard::Docker, String> {
-    let needs = "a Docker daemon (DOCKER_HOST)".to_owned();
-    let client = docker_client_instance().await.map_err(|_| needs.clone())?;
-    client.ping().await.map_err(|_| needs)?;
+    let client = docker::daemon().await;
+    let client = client.map_err(|missing| missing.to_string())?;
     for image in emulators::AZURITE {
         if client.inspect_image(image).await.is_ok() {
             return Ok(client);

@@ -4,12 +4,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
-use e2e::expected::Cell;
+use e2e::expected::{self, Cell};
 use e2e::parity::Combination;
-use e2e::stack::{Options, Stack};
+use e2e::stack::{Options, PODS, Stack};
 use local_cloud::Behind;
-
-const PODS: [&str; 3] = ["frontend", "backend", "worker"];
 
 pub(crate) async fn run(name: &str, expected: &[Cell], behind: Vec<Behind>) -> Result<Combination> {
     let options = Options {
@@ -20,10 +18,8 @@ pub(crate) async fn run(name: &str, expected: &[Cell], behind: Vec<Behind>) -> R
     let mut found = BTreeMap::new();
     for pod in PODS {
         let report = stack.probe(pod).await;
-        for cell in report.with_context(|| format!("the probe of {pod}"))?.cells {
-            let key = (pod.to_owned(), cell.id());
-            found.insert(key, cell.outcome.text().to_owned());
-        }
+        let report = report.with_context(|| format!("the probe of {pod}"))?;
+        found.extend(expected::found(pod, &report));
     }
     stack.stop(|_| {}).await?;
     Ok(Combination::gated(name, expected, &found))

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
+use containers::docker;
 use containers::emulators::{self, Emulator};
 use e2e::expected::Cell;
 use e2e::parity::Combination;
-use testcontainers::core::client::docker_client_instance;
 use tokio::time::{Instant, sleep};
 
 use crate::gated;
@@ -19,8 +19,9 @@ pub(crate) const SERVICE_BUS: &str = "unsupported behind the gate for now: a bri
 const PATIENCE: Duration = Duration::from_mins(3);
 
 pub(crate) async fn cosmos(name: &str, expected: &[Cell]) -> Result<Combination> {
-    let Ok(client) = docker_client_instance().await else {
-        return Ok(Combination::not_here(name, "a Docker daemon (DOCKER_HOST)"));
+    let client = match docker::daemon().await {
+        Ok(client) => client,
+        Err(missing) => return Ok(Combination::not_here(name, missing.to_string())),
     };
     match emulators::cosmos(&client).await {
         Ok(emulator) => run(name, expected, "cosmos", &emulator, None).await,
@@ -29,8 +30,9 @@ pub(crate) async fn cosmos(name: &str, expected: &[Cell]) -> Result<Combination>
 }
 
 pub(crate) async fn key_vault(name: &str, expected: &[Cell]) -> Result<Combination> {
-    let Ok(client) = docker_client_instance().await else {
-        return Ok(Combination::not_here(name, "a Docker daemon (DOCKER_HOST)"));
+    let client = match docker::daemon().await {
+        Ok(client) => client,
+        Err(missing) => return Ok(Combination::not_here(name, missing.to_string())),
     };
     let variable = "E2E_LOWKEY_VAULT_CA";
     let Some(ca) = platform::settings::Vars::from_process().get(variable) else {

@@ -25,13 +25,27 @@ const LATER: Duration = Duration::from_millis(50);
 /// A message's lock lasts 30 seconds; that of a killed worker has to expire.
 const PAST_THE_LOCK: Duration = Duration::from_secs(31);
 
-/// `CHAOS_SEED`, to see a failure again; any by default.
-fn seed() -> u64 {
+/// From `CHAOS_SEED`, to see a failure again; any by default.
+fn random() -> Random {
     let given = Vars::from_process().get("CHAOS_SEED");
-    given.map_or_else(
+    let seed = given.map_or_else(
         || Uuid::new_v4().as_u64_pair().0,
         |seed| seed.parse().expect("CHAOS_SEED is a number"),
-    )
+    );
+    println!("to see this run again: CHAOS_SEED={seed}");
+    Random::from(seed)
+}
+
+/// Two pods of each, which sweep often and are started again at once.
+async fn start_two_of_each() -> Stack {
+    let options = two_of_each()
+        .with("backend", "RELAY_SWEEP_SECONDS", "1")
+        .with("worker", "WORKER_SWEEP_SECONDS", "1")
+        .with("worker", "PENDING_GRACE_SECONDS", "10")
+        .back_off(Duration::from_millis(10));
+    let stack = start(options).await;
+    stack.supervise();
+    stack
 }
 
 /// What is killed at once: each pod of a role by itself, and all of them together.
@@ -85,16 +99,8 @@ async fn kill_all(stack: &Stack, journal: &Journal, mut random: Random) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_that_are_killed_at_any_time_lose_nothing_and_do_nothing_twice() {
-    let seed = seed();
-    println!("to see this run again: CHAOS_SEED={seed}");
-    let mut random = Random::from(seed);
-    let options = two_of_each()
-        .with("backend", "RELAY_SWEEP_SECONDS", "1")
-        .with("worker", "WORKER_SWEEP_SECONDS", "1")
-        .with("worker", "PENDING_GRACE_SECONDS", "10")
-        .back_off(Duration::from_millis(10));
-    let stack = start(options).await;
-    stack.supervise();
+    let mut random = random();
+    let stack = start_two_of_each().await;
     let journal = Journal::default();
     // Its token is of now, as pods know the time: they do not go with the cloud's
     // clock below.
@@ -135,13 +141,8 @@ async fn stop_each(stack: &Stack, journal: &Journal) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pods_that_are_stopped_one_by_one_end_well_and_lose_nothing() {
-    let mut random = Random::from(seed());
-    let options = two_of_each()
-        .with("backend", "RELAY_SWEEP_SECONDS", "1")
-        .with("worker", "WORKER_SWEEP_SECONDS", "1")
-        .back_off(Duration::from_millis(10));
-    let stack = start(options).await;
-    stack.supervise();
+    let mut random = random();
+    let stack = start_two_of_each().await;
     let journal = Journal::default();
     let api = Api::at(&stack).await;
 

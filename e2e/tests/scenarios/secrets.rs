@@ -4,13 +4,11 @@
 use std::io::Write as _;
 
 use e2e::secrets::{Canary, Content, Exceptions, Looked, Report, Scan, examples, sources};
-use e2e::stack::Stack;
+use e2e::stack::{PODS, Stack};
 use serde_json::Value;
 
 use crate::outsider;
 use crate::person::Page;
-
-const PODS: [&str; 3] = ["frontend", "backend", "worker"];
 
 /// The secrets of the vault, and who may read each.
 const SECRETS: [(&str, &str); 2] = [("session-key", "frontend"), ("share-link-key", "backend")];
@@ -81,6 +79,9 @@ async fn values(stack: &Stack) -> Vec<(String, String)> {
     }
     let token = std::fs::read_to_string(stack.cloud_state().join("control-token"));
     values.push(("control-token".to_owned(), token.expect("a token")));
+    let console = stack.console().expect("the console's address");
+    let (_, key) = console.split_once("/#").expect("a key");
+    values.push(("console".to_owned(), key.to_owned()));
     values
 }
 

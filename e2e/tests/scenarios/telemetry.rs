@@ -8,7 +8,7 @@ mod trace;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use e2e::stack::{Options, Stack};
+use e2e::stack::{Options, PODS, Stack};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use platform::telemetry::metrics::{self, Kind, Metric};
 use serde_json::Value;
@@ -18,8 +18,6 @@ use crate::stage::{start, story};
 use collector::{Collector, Told};
 use refused::{an_exchange_is_refused, tells_the_refused_exchange};
 use trace::{a_file_goes_all_the_way, goes_through_all_pods};
-
-const PODS: [&str; 3] = ["frontend", "backend", "worker"];
 
 const STEPS: [&str; 5] = [
     "1 service-account token read",

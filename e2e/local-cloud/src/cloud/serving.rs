@@ -157,3 +157,36 @@ pub(super) async fn serve_console(
 pub(super) fn spawn(future: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
     AbortOnDropHandle::new(tokio::spawn(future))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Resource;
+    use crate::testing::Fixture;
+
+    #[tokio::test]
+    async fn under_the_real_names_a_client_reaches_the_namespace_that_it_names_and_no_other() {
+        let fixture = Fixture::new();
+        let Resource::ServiceBus(spec) = fixture.resource("bus") else {
+            panic!("`bus` is a Service Bus namespace");
+        };
+        let bus = |name: &str| {
+            let host = format!("{name}.servicebus.windows.net");
+            let (gate, clock) = (fixture.gate.clone(), fixture.clock.clone());
+            (host.clone(), ServiceBus::new(name, host, spec, gate, clock))
+        };
+        let all = BTreeMap::from([bus("one"), bus("other")]);
+
+        let buses = Buses::of(&all);
+        for (host, bus) in &all {
+            let named = buses.named(Some(host)).expect("it is played");
+            assert!(Arc::ptr_eq(&named, bus), "{host}");
+        }
+        assert!(
+            buses
+                .named(Some("elsewhere.servicebus.windows.net"))
+                .is_none()
+        );
+        assert!(buses.named(None).is_none());
+    }
+}

@@ -10,15 +10,13 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use e2e::stack::{Options, Stack};
+use e2e::stack::{Options, PODS, Stack};
 use local_cloud::{FederatedCredential, names};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::stage::{start, story};
-
-const PODS: [&str; 3] = ["frontend", "backend", "worker"];
 
 /// The variables of a pod's process, as it was started.
 async fn environment(stack: &Stack, pod: &str) -> BTreeMap<String, String> {
