@@ -302,10 +302,7 @@ impl Forwarder {
         headers: &HeaderMap,
         body: Body,
     ) -> Result<Response, Unanswered> {
-        let mut forwarded = headers.clone();
-        for name in &NOT_FORWARDED {
-            forwarded.remove(name);
-        }
+        let forwarded = onward(headers.clone());
         // A request without a body is sent without one.
         let has_body = headers.contains_key(header::CONTENT_LENGTH)
             || headers.contains_key(header::TRANSFER_ENCODING);
@@ -315,11 +312,9 @@ impl Forwarder {
             reqwest::Body::from(Bytes::new())
         };
         let answer = self.send(method.clone(), target, forwarded, body).await?;
-        let mut response = http::Response::from(answer).map(Body::new);
-        for name in &NOT_FORWARDED {
-            response.headers_mut().remove(name);
-        }
-        Ok(response)
+        let (mut parts, body) = http::Response::from(answer).into_parts();
+        parts.headers = onward(parts.headers);
+        Ok(Response::from_parts(parts, Body::new(body)))
     }
 
     async fn send(
@@ -354,6 +349,15 @@ impl Forwarder {
     pub(crate) fn digest(&self) -> Value {
         json!({ "behind": self.url.as_str(), "state": "the emulator's own: not read" })
     }
+}
+
+/// The headers that go on, to the emulator or back: not the credential, which is for
+/// the gate alone, nor what belongs to one connection.
+fn onward(mut headers: HeaderMap) -> HeaderMap {
+    for name in &NOT_FORWARDED {
+        headers.remove(name);
+    }
+    headers
 }
 
 /// The emulator takes SAS over AMQP, not HTTP; see `docs/emulators.md`.

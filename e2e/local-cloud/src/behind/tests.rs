@@ -151,6 +151,25 @@ async fn what_the_gate_admits_goes_on_signed_anew_and_comes_back_as_the_emulator
     assert_eq!(sent, "hello");
 }
 
+/// Whether or not the emulator's own credential would take its place.
+#[test]
+fn the_callers_credential_goes_no_further_than_the_gate() {
+    let of_caller = [
+        ("authorization", "Bearer of the caller"),
+        ("proxy-authorization", "Basic of the caller"),
+        ("x-ms-version", "2024-11-04"),
+    ];
+    let headers = of_caller.map(|(name, value)| {
+        let name = HeaderName::from_static(name);
+        (name, header::HeaderValue::from_static(value))
+    });
+
+    let sent = onward(HeaderMap::from_iter(headers));
+
+    let names: Vec<_> = sent.keys().map(HeaderName::as_str).collect();
+    assert_eq!(names, ["x-ms-version"]);
+}
+
 #[tokio::test]
 async fn what_the_gate_refuses_never_reaches_the_emulator() {
     let fixture = Fixture::new();
