@@ -1,4 +1,4 @@
-//! How the access matrix comes out on each combination of planes: the local cloud's
+//! How the access matrix, and the scenarios, come out on each combination of planes: the local cloud's
 //! own, or third-party emulators, behind the gate and bare.
 //!
 //! A cell that something lets through without being able to refuse it is "cannot
@@ -13,6 +13,11 @@ use crate::expected::Cell;
 
 mod html;
 mod junit;
+mod played;
+#[cfg(test)]
+mod tests;
+
+pub use played::Played;
 
 /// What an allowed cell says, here and in `expected-access.md`.
 pub const ALLOWED: &str = "allowed";
@@ -155,6 +160,8 @@ pub struct Combination {
     pub is_gated: bool,
     /// What was tried; or what it takes to try it.
     pub ran: Result<Vec<Tried>, String>,
+    /// The scenarios of the whole workload that were played on it.
+    pub scenarios: Vec<Played>,
 }
 
 impl Combination {
@@ -164,15 +171,17 @@ impl Combination {
             name: name.to_owned(),
             is_gated: true,
             ran: Err(needs.into()),
+            scenarios: vec![],
         }
     }
 
-    /// What the probes of the pods found, for each cell of the table. A cell that
-    /// nobody tried is wrong.
+    /// What the probes of the pods found, for each cell of the table, and how the
+    /// scenarios ended. A cell that nobody tried is wrong.
     pub fn gated(
         name: &str,
         expected: &[Cell],
         found: &BTreeMap<(String, String), String>,
+        scenarios: Vec<Played>,
     ) -> Self {
         let tried = expected.iter().map(|cell| {
             let key = (cell.identity.clone(), cell.action.clone());
@@ -187,6 +196,7 @@ impl Combination {
             name: name.to_owned(),
             is_gated: true,
             ran: Ok(tried.collect()),
+            scenarios,
         }
     }
 
@@ -202,11 +212,17 @@ impl Combination {
         }
     }
 
-    /// The worst of its cells; nothing if it is not here. One that tried nothing is red.
+    /// The worst of its cells and scenarios; nothing if it is not here. One that tried
+    /// no cell is red.
     pub fn colour(&self) -> Option<Colour> {
         let tried = self.ran.as_ref().ok()?;
-        let worst = tried.iter().map(|tried| self.judge(tried)).max();
-        Some(worst.unwrap_or(Colour::Red))
+        let cells = tried.iter().map(|tried| self.judge(tried)).max();
+        let scenarios = self.scenarios.iter().map(Played::colour).max();
+        Some(
+            cells
+                .unwrap_or(Colour::Red)
+                .max(scenarios.unwrap_or(Colour::Green)),
+        )
     }
 
     /// How many cells turned out to be each thing.
@@ -271,7 +287,18 @@ fn told(combination: &Combination, text: &mut String) -> std::fmt::Result {
         .iter()
         .map(|(standing, count)| format!("{count} {}", standing.name()))
         .collect();
-    writeln!(text, " {} cells, {}", tried.len(), counts.join(", "))?;
+    write!(text, " {} cells, {}", tried.len(), counts.join(", "))?;
+    let scenarios = &combination.scenarios;
+    if !scenarios.is_empty() {
+        let passed = scenarios.iter().filter(|played| played.failure.is_none());
+        write!(
+            text,
+            "; {} of {} scenarios passed",
+            passed.count(),
+            scenarios.len()
+        )?;
+    }
+    writeln!(text)?;
     for tried in tried {
         let colour = combination.judge(tried);
         if colour != Colour::Green {
@@ -285,129 +312,16 @@ fn told(combination: &Combination, text: &mut String) -> std::fmt::Result {
             )?;
         }
     }
+    for played in scenarios {
+        if let Some(failure) = &played.failure {
+            let style = Colour::Red.style();
+            let failure = failure.replace('\n', "\n            ");
+            writeln!(
+                text,
+                "          {style}failed{style:#} {}: {failure}",
+                played.name
+            )?;
+        }
+    }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const REFUSAL: &str = "403 AuthorizationPermissionMismatch";
-
-    fn tried(outcome: &str, credential: Credential, found: &str) -> Tried {
-        Tried {
-            cell: Cell {
-                identity: "worker".to_owned(),
-                action: "storage list".to_owned(),
-                outcome: outcome.to_owned(),
-            },
-            credential,
-            found: match found {
-                "unsupported" => Found::Unsupported("no such thing".to_owned()),
-                answer => Found::Answer(answer.to_owned()),
-            },
-        }
-    }
-
-    fn combination(is_gated: bool, tried: Vec<Tried>) -> Combination {
-        Combination {
-            name: "a <combination>".to_owned(),
-            is_gated,
-            ran: Ok(tried),
-        }
-    }
-
-    #[test]
-    fn each_cell_is_judged_by_what_was_expected_and_by_who_stands_before_it() {
-        use Colour::{Green, Red, Yellow};
-        use Credential::{Forged, Own};
-        for (outcome, credential, found, standing, gated, bare) in [
-            (ALLOWED, Own, ALLOWED, Standing::Allowed, Green, Green),
-            (ALLOWED, Own, REFUSAL, Standing::Denied, Red, Red),
-            (REFUSAL, Own, REFUSAL, Standing::Denied, Green, Green),
-            (REFUSAL, Own, "401 X", Standing::Denied, Red, Red),
-            (REFUSAL, Own, ALLOWED, Standing::CannotEnforce, Red, Yellow),
-            (
-                ALLOWED,
-                Forged,
-                ALLOWED,
-                Standing::CannotEnforce,
-                Red,
-                Yellow,
-            ),
-            (
-                REFUSAL,
-                Forged,
-                ALLOWED,
-                Standing::CannotEnforce,
-                Red,
-                Yellow,
-            ),
-            (ALLOWED, Forged, "401 X", Standing::Denied, Green, Green),
-            (
-                ALLOWED,
-                Own,
-                "unsupported",
-                Standing::Unsupported,
-                Yellow,
-                Yellow,
-            ),
-        ] {
-            let one = tried(outcome, credential, found);
-            assert_eq!(one.standing(), standing, "{one:?}");
-            for (is_gated, colour) in [(true, gated), (false, bare)] {
-                let of = combination(is_gated, vec![one.clone()]);
-                assert_eq!(of.colour(), Some(colour), "{is_gated} {one:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_cell_that_cannot_be_enforced_is_green_in_no_form_of_the_report() {
-        let good = tried(REFUSAL, Credential::Own, REFUSAL);
-        let open = tried(REFUSAL, Credential::Forged, ALLOWED);
-        for (is_gated, colour, in_junit) in [
-            (false, Colour::Yellow, "<skipped message=\"cannot enforce"),
-            (true, Colour::Red, "<failure message=\"cannot enforce"),
-        ] {
-            let report = Report {
-                combinations: vec![
-                    combination(true, vec![good.clone()]),
-                    combination(is_gated, vec![good.clone(), open.clone()]),
-                ],
-            };
-            assert_eq!(report.colour(), colour);
-            assert!(
-                report.text().contains("cannot enforce"),
-                "{}",
-                report.text()
-            );
-            assert!(report.junit().contains(in_junit), "{}", report.junit());
-            let page = report.html();
-            let class = format!("<td class=\"{}\">cannot enforce", colour.name());
-            assert!(page.contains(&class), "{page}");
-            assert!(page.contains("a &lt;combination&gt;"), "{page}");
-        }
-    }
-
-    #[test]
-    fn what_did_not_run_makes_nothing_green() {
-        let mut report = Report::default();
-        report
-            .combinations
-            .push(Combination::not_here("x", "an image"));
-        assert_eq!(report.colour(), Colour::Red);
-        assert!(report.text().contains("x: not here: an image"));
-        assert!(
-            report
-                .junit()
-                .contains("<skipped message=\"not here: an image\"/>")
-        );
-        assert!(report.html().contains("not here: an image"));
-        assert_eq!(combination(true, vec![]).colour(), Some(Colour::Red));
-
-        let cell = tried(REFUSAL, Credential::Own, "").cell;
-        let untried = Combination::gated("y", &[cell], &BTreeMap::new());
-        assert_eq!(untried.colour(), Some(Colour::Red));
-    }
 }

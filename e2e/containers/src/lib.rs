@@ -8,7 +8,7 @@
 //!
 //! With `E2E_TARGET=containers` the matrix and the scenarios run so. With
 //! `E2E_BEHIND=RESOURCE=URL` a third-party emulator holds that resource of every
-//! stack; [`emulators`] has such emulators in containers.
+//! stack (several with spaces between them); [`emulators`] has such emulators in containers.
 
 use std::sync::Arc;
 
@@ -32,10 +32,10 @@ pub async fn use_target() -> Result<()> {
 
 async fn find_target() -> Result<()> {
     if let Some(behind) = Vars::from_process().get("E2E_BEHIND") {
-        let behind = behind
-            .parse()
-            .map_err(|error| anyhow!("E2E_BEHIND: {error}"))?;
-        e2e::runtime::use_emulators(vec![behind]);
+        let behind = behind.split_whitespace().map(str::parse);
+        let behind: Result<_, String> = behind.collect();
+        let behind = behind.map_err(|error| anyhow!("E2E_BEHIND: {error}"))?;
+        e2e::runtime::use_emulators(behind);
     }
     match Vars::from_process().get("E2E_TARGET").as_deref() {
         None | Some("embedded") => Ok(()),

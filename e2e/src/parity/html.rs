@@ -56,5 +56,22 @@ fn section(combination: &Combination, html: &mut String) -> Result {
             tried.standing().name()
         )?;
     }
+    writeln!(html, "</table>")?;
+    if combination.scenarios.is_empty() {
+        return Ok(());
+    }
+    writeln!(html, "<table>\n<tr><th>scenario<th>result")?;
+    for played in &combination.scenarios {
+        let judged = played.colour().name();
+        let result = match &played.failure {
+            None => "passed".to_owned(),
+            Some(failure) => format!("failed<pre>{}</pre>", escaped(failure)),
+        };
+        writeln!(
+            html,
+            "<tr><td>{}<td class=\"{judged}\">{result}",
+            escaped(&played.name)
+        )?;
+    }
     writeln!(html, "</table>")
 }

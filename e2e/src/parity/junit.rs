@@ -37,12 +37,14 @@ fn suite(combination: &Combination, xml: &mut String) -> Result {
         .iter()
         .map(|tried| (tried, combination.judge(tried)))
         .collect();
+    let scenarios = combination.scenarios.iter();
+    let failed = scenarios.filter(|played| played.failure.is_some());
     let count = |colour| judged.iter().filter(|(_, own)| *own == colour).count();
     writeln!(
         xml,
         "<testsuite name=\"{name}\" tests=\"{}\" failures=\"{}\" skipped=\"{}\">",
-        judged.len(),
-        count(Colour::Red),
+        judged.len() + combination.scenarios.len(),
+        count(Colour::Red) + failed.count(),
         count(Colour::Yellow)
     )?;
     for (tried, colour) in judged {
@@ -53,6 +55,17 @@ fn suite(combination: &Combination, xml: &mut String) -> Result {
             Colour::Red => format!("<failure message=\"{message}\"/>"),
         };
         let case = escaped(&tried.name());
+        writeln!(
+            xml,
+            "  <testcase classname=\"{name}\" name=\"{case}\">{inner}</testcase>"
+        )?;
+    }
+    for played in &combination.scenarios {
+        let inner = match &played.failure {
+            None => String::new(),
+            Some(failure) => format!("<failure message=\"{}\"/>", escaped(failure)),
+        };
+        let case = escaped(&played.name);
         writeln!(
             xml,
             "  <testcase classname=\"{name}\" name=\"{case}\">{inner}</testcase>"

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use containers::{docker, emulators};
-use e2e::expected::Cell;
 use e2e::parity::Combination;
 use local_cloud::Behind;
 use reqwest::Client;
@@ -16,7 +15,7 @@ use testcontainers::bollard;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::{bare, gated};
+use crate::{Wanted, bare, gated};
 
 const INSTALL: &str = "Node.js, and npm ci --prefix e2e/emulators/azurite";
 
@@ -109,22 +108,22 @@ fn holds_storage(url: &str) -> Result<Vec<Behind>> {
     Ok(vec![behind.map_err(|error: String| anyhow!(error))?])
 }
 
-pub(crate) async fn process_gated(name: &str, expected: &[Cell]) -> Result<Combination> {
+pub(crate) async fn process_gated(name: &str, wanted: &Wanted) -> Result<Combination> {
     if !program().exists() {
         return Ok(Combination::not_here(name, INSTALL));
     }
     let azurite = process(None).await?;
-    gated::run(name, expected, holds_storage(&azurite.url)?).await
+    gated::run(name, wanted, holds_storage(&azurite.url)?).await
 }
 
-pub(crate) async fn process_bare(name: &str, expected: &[Cell]) -> Result<Combination> {
+pub(crate) async fn process_bare(name: &str, wanted: &Wanted) -> Result<Combination> {
     if !program().exists() {
         return Ok(Combination::not_here(name, INSTALL));
     }
     let tls = Tls::new()?;
     let (certificate, key) = tls.files();
     let azurite = process(Some((&certificate, &key))).await?;
-    bare::storage(name, expected, &tls.client, &azurite.url).await
+    bare::storage(name, &wanted.cells, &tls.client, &azurite.url).await
 }
 
 /// The daemon with an image of Azurite, or what is missing.
@@ -139,16 +138,16 @@ async fn daemon() -> Result<bollard::Docker, String> {
     Err("the image: bash e2e/emulators/azurite/image".to_owned())
 }
 
-pub(crate) async fn container_gated(name: &str, expected: &[Cell]) -> Result<Combination> {
+pub(crate) async fn container_gated(name: &str, wanted: &Wanted) -> Result<Combination> {
     let client = match daemon().await {
         Ok(client) => client,
         Err(needs) => return Ok(Combination::not_here(name, needs)),
     };
     let azurite = emulators::azurite(&client, None).await?;
-    gated::run(name, expected, holds_storage(&azurite.url)?).await
+    gated::run(name, wanted, holds_storage(&azurite.url)?).await
 }
 
-pub(crate) async fn container_bare(name: &str, expected: &[Cell]) -> Result<Combination> {
+pub(crate) async fn container_bare(name: &str, wanted: &Wanted) -> Result<Combination> {
     let client = match daemon().await {
         Ok(client) => client,
         Err(needs) => return Ok(Combination::not_here(name, needs)),
@@ -156,5 +155,5 @@ pub(crate) async fn container_bare(name: &str, expected: &[Cell]) -> Result<Comb
     let tls = Tls::new()?;
     let (certificate, key) = tls.files();
     let azurite = emulators::azurite(&client, Some((&certificate, &key))).await?;
-    bare::storage(name, expected, &tls.client, &azurite.url).await
+    bare::storage(name, &wanted.cells, &tls.client, &azurite.url).await
 }

@@ -35,6 +35,7 @@ pub(crate) async fn storage(
         name: name.to_owned(),
         is_gated: false,
         ran: Ok(tried),
+        scenarios: vec![],
     })
 }
 

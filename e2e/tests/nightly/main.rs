@@ -1,5 +1,6 @@
 //! The parity report: the access matrix on the local cloud's own planes and on
-//! third-party emulators, each behind the gate and bare.
+//! third-party emulators, each behind the gate and bare; and the scenarios wherever
+//! the whole workload can run.
 //!
 //! `cargo nightly` runs every combination that is here, and names what the others
 //! need. Without `--report` it is a test of the report's own promises, so that
@@ -22,12 +23,12 @@ use e2e::expected::{self, Cell, EXPECTED_ACCESS};
 use e2e::parity::{Colour, Combination, Report};
 use libtest_mimic::{Arguments, Trial};
 
-/// Run the access matrix on each combination of planes that is here, and print a
-/// parity report
+/// Run the access matrix and the scenarios on each combination of planes that is
+/// here, and print a parity report
 ///
-/// Exit code: 0 if every cell is as expected; 1 if one is not, or is not enforced
-/// behind the gate; 2 if a bare emulator let somebody through whom it could not
-/// refuse, which is never green.
+/// Exit code: 0 if every cell and every scenario is as expected; 1 if one is not, or
+/// is not enforced behind the gate; 2 if a bare emulator let somebody through whom it
+/// could not refuse, which is never green.
 #[derive(Parser)]
 struct Cli {
     /// Print the report; without it, test the command itself
@@ -36,6 +37,15 @@ struct Cli {
     /// Run the combinations with this text in their name alone
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// Play the scenarios with one of these in their name, where the whole workload
+    /// runs
+    #[arg(
+        long,
+        value_name = "TEXT",
+        value_delimiter = ',',
+        default_value = "story::,properties::,grants::,crashes::,chaos::"
+    )]
+    scenarios: Vec<String>,
     /// Write the report as a page of its own
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -84,18 +94,29 @@ const COMBINATIONS: [&str; 8] = [
     "Service Bus emulator behind the gate",
 ];
 
+/// What is run on each combination.
+struct Wanted {
+    /// The access matrix.
+    cells: Vec<Cell>,
+    /// Parts of the names of scenarios.
+    scenarios: Vec<String>,
+}
+
 fn report(cli: &Cli) -> Result<Colour> {
-    let expected = expected::parse(EXPECTED_ACCESS)?;
+    let wanted = Wanted {
+        cells: expected::parse(EXPECTED_ACCESS)?,
+        scenarios: cli.scenarios.clone(),
+    };
     let runtime = tokio::runtime::Runtime::new()?;
     let mut report = Report::default();
     for name in COMBINATIONS {
-        let is_wanted = cli
+        let is_named = cli
             .only
             .as_ref()
             .is_none_or(|text| name.contains(text.as_str()));
-        if is_wanted {
+        if is_named {
             eprintln!("nightly: {name}");
-            let combination = runtime.block_on(combination(name, &expected));
+            let combination = runtime.block_on(combination(name, &wanted));
             report
                 .combinations
                 .push(combination.with_context(|| name.to_owned())?);
@@ -112,15 +133,15 @@ fn report(cli: &Cli) -> Result<Colour> {
 }
 
 /// Runs one combination. What is missing for it is no error.
-async fn combination(name: &str, expected: &[Cell]) -> Result<Combination> {
+async fn combination(name: &str, wanted: &Wanted) -> Result<Combination> {
     match name {
-        "embedded" => gated::run(name, expected, vec![]).await,
-        "Azurite process behind the gate" => azurite::process_gated(name, expected).await,
-        "Azurite process bare" => azurite::process_bare(name, expected).await,
-        "Azurite container behind the gate" => azurite::container_gated(name, expected).await,
-        "Azurite container bare" => azurite::container_bare(name, expected).await,
-        "Cosmos DB emulator behind the gate" => others::cosmos(name, expected).await,
-        "Key Vault emulator behind the gate" => others::key_vault(name, expected).await,
+        "embedded" => gated::run(name, wanted, vec![]).await,
+        "Azurite process behind the gate" => azurite::process_gated(name, wanted).await,
+        "Azurite process bare" => azurite::process_bare(name, wanted).await,
+        "Azurite container behind the gate" => azurite::container_gated(name, wanted).await,
+        "Azurite container bare" => azurite::container_bare(name, wanted).await,
+        "Cosmos DB emulator behind the gate" => others::cosmos(name, wanted).await,
+        "Key Vault emulator behind the gate" => others::key_vault(name, wanted).await,
         _ => Ok(Combination::not_here(name, others::SERVICE_BUS)),
     }
 }

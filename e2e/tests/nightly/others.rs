@@ -6,11 +6,10 @@ use std::time::Duration;
 use anyhow::{Result, anyhow, bail};
 use containers::docker;
 use containers::emulators::{self, Emulator};
-use e2e::expected::Cell;
 use e2e::parity::Combination;
 use tokio::time::{Instant, sleep};
 
-use crate::gated;
+use crate::{Wanted, gated};
 
 /// What stands in the way of the Service Bus emulator.
 pub(crate) const SERVICE_BUS: &str = "unsupported behind the gate for now: a bridge of AMQP links that are opened \
@@ -18,18 +17,18 @@ pub(crate) const SERVICE_BUS: &str = "unsupported behind the gate for now: a bri
 
 const PATIENCE: Duration = Duration::from_mins(3);
 
-pub(crate) async fn cosmos(name: &str, expected: &[Cell]) -> Result<Combination> {
+pub(crate) async fn cosmos(name: &str, wanted: &Wanted) -> Result<Combination> {
     let client = match docker::daemon().await {
         Ok(client) => client,
         Err(missing) => return Ok(Combination::not_here(name, missing.to_string())),
     };
     match emulators::cosmos(&client).await {
-        Ok(emulator) => run(name, expected, "cosmos", &emulator, None).await,
+        Ok(emulator) => run(name, wanted, "cosmos", &emulator, None).await,
         Err(missing) => Ok(Combination::not_here(name, format!("{missing:#}"))),
     }
 }
 
-pub(crate) async fn key_vault(name: &str, expected: &[Cell]) -> Result<Combination> {
+pub(crate) async fn key_vault(name: &str, wanted: &Wanted) -> Result<Combination> {
     let client = match docker::daemon().await {
         Ok(client) => client,
         Err(missing) => return Ok(Combination::not_here(name, missing.to_string())),
@@ -41,14 +40,14 @@ pub(crate) async fn key_vault(name: &str, expected: &[Cell]) -> Result<Combinati
         return Ok(Combination::not_here(name, needs));
     };
     match emulators::key_vault(&client).await {
-        Ok(emulator) => run(name, expected, "vault", &emulator, Some(&ca)).await,
+        Ok(emulator) => run(name, wanted, "vault", &emulator, Some(&ca)).await,
         Err(missing) => Ok(Combination::not_here(name, format!("{missing:#}"))),
     }
 }
 
 async fn run(
     name: &str,
-    expected: &[Cell],
+    wanted: &Wanted,
     resource: &str,
     emulator: &Emulator,
     ca: Option<&str>,
@@ -57,7 +56,7 @@ async fn run(
     let ca = ca.map(|file| format!(",ca={file}")).unwrap_or_default();
     let behind = format!("{resource}={}{ca}", emulator.url).parse();
     let behind = behind.map_err(|error: String| anyhow!(error))?;
-    gated::run(name, expected, vec![behind]).await
+    gated::run(name, wanted, vec![behind]).await
 }
 
 /// Waits until there is any answer but that of a server that is not ready.
