@@ -17,15 +17,17 @@ pub(crate) enum Door {
     Blob,
     Cosmos,
     ServiceBus,
+    Graph,
     Backend,
 }
 
-pub(crate) const ALL: [Door; 6] = [
+pub(crate) const ALL: [Door; 7] = [
     Door::TokenEndpoint,
     Door::KeyVault,
     Door::Blob,
     Door::Cosmos,
     Door::ServiceBus,
+    Door::Graph,
     Door::Backend,
 ];
 
@@ -67,6 +69,7 @@ impl Door {
             Self::Blob => "Blob Storage",
             Self::Cosmos => "Cosmos DB",
             Self::ServiceBus => "Service Bus",
+            Self::Graph => "Microsoft Graph",
             Self::Backend => "backend",
         }
     }
@@ -86,6 +89,7 @@ impl Door {
             Self::Blob => Some("https://storage.azure.com"),
             Self::Cosmos => Some("https://cosmos.azure.com"),
             Self::ServiceBus => Some("https://servicebus.azure.net"),
+            Self::Graph => Some("https://graph.microsoft.com"),
             Self::TokenEndpoint | Self::Backend => None,
         }
     }
@@ -98,6 +102,7 @@ impl Door {
             Self::Blob => Some("blob"),
             Self::Cosmos => Some("cosmos"),
             Self::ServiceBus => Some("service bus"),
+            Self::Graph => Some("graph"),
             Self::Backend => None,
         }
     }
@@ -137,6 +142,13 @@ impl Door {
                 Answered::of(request.send().await?).await
             }
             Self::ServiceBus => put_token(town, token).await,
+            Self::Graph => {
+                let id = names::client_id("frontend");
+                let url =
+                    format!("https://graph.microsoft.com/v1.0/servicePrincipals(appId='{id}')");
+                let request = town.azure.get(url).bearer_auth(token);
+                Answered::of(request.send().await?).await
+            }
             Self::Backend => {
                 let url = format!("{}/api/v1/lists", town.backend);
                 Answered::of(town.local.get(url).bearer_auth(token).send().await?).await

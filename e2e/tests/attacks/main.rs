@@ -1,5 +1,5 @@
 //! Attacks with tokens, all of them at every door: Entra ID's token endpoint, the
-//! four services, and the backend's API.
+//! four services, Microsoft Graph, and the backend's API.
 //!
 //! `table.rs` has the attacks, a row each: how the token is made from a good one,
 //! and what each door has to answer. Where only a careful reader sees what is

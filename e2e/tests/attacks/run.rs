@@ -9,6 +9,7 @@ use e2e::stack::{Options, Stack};
 use local_cloud::EXCHANGE_AUDIENCE;
 use local_cloud::audit::{Decision, Record};
 use local_cloud::control::Issuer;
+use serde_json::{Value, json};
 
 use crate::doors::{self, Answer, Answered, Door, Town};
 use crate::draft::{Draft, Good};
@@ -36,10 +37,15 @@ pub(crate) struct Run {
 pub(crate) fn all(attacks: &[Attack], wanted: impl Fn(&str) -> bool) -> Result<Run> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
+        let directory = tempfile::tempdir()?;
+        let model = directory.path().join("access.json");
+        std::fs::write(&model, with_graph()?)?;
         // Whoever else works on the cloud would only be in the way.
-        let options = Options::default()
-            .replicas("worker", 0)
-            .replicas("frontend", 0);
+        let options = Options {
+            model: Some(model),
+            ..Options::default()
+        };
+        let options = options.replicas("worker", 0).replicas("frontend", 0);
         let stack = Stack::start(options, |_| {}).await?;
         let town = town(&stack)?;
         let ear = Ear::open().await?;
@@ -81,6 +87,19 @@ pub(crate) fn all(attacks: &[Attack], wanted: impl Fn(&str) -> bool) -> Result<R
         stack.stop(|_| {}).await?;
         Ok(Run { seen, asked, leaks })
     })
+}
+
+/// The repository's own model, and Microsoft Graph, which the frontend may read: a door
+/// that the workload itself does not use.
+fn with_graph() -> Result<String> {
+    let text = std::fs::read_to_string(e2e::default_model())?;
+    let mut model: Value = serde_json::from_str(&text)?;
+    model["resources"]["graph"] = json!({ "type": "graph" });
+    let grants = model["grants"].as_array_mut().context("grants")?;
+    grants.push(json!({
+        "identity": "frontend", "role": "Application.Read.All", "scope": "graph"
+    }));
+    Ok(model.to_string())
 }
 
 /// `place` is how far the audit was read.
@@ -163,12 +182,12 @@ async fn leaks(stack: &Stack, signatures: &[String]) -> Result<Vec<String>> {
 }
 
 struct Keys {
-    cluster: serde_json::Value,
-    entra: serde_json::Value,
+    cluster: Value,
+    entra: Value,
 }
 
 impl Keys {
-    fn of(&self, issuer: Issuer) -> &serde_json::Value {
+    fn of(&self, issuer: Issuer) -> &Value {
         match issuer {
             Issuer::Cluster => &self.cluster,
             Issuer::Entra => &self.entra,

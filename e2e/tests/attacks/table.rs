@@ -20,6 +20,7 @@ pub(crate) struct Attack {
     resources: Option<Answer>,
     backend: Option<Answer>,
     service_bus: Option<Answer>,
+    graph: Option<Answer>,
 }
 
 /// An attack that is for no door yet.
@@ -31,6 +32,7 @@ fn attack(name: &'static str, make: impl Fn(&mut Draft<'_>) + 'static) -> Attack
         resources: None,
         backend: None,
         service_bus: None,
+        graph: None,
     }
 }
 
@@ -40,8 +42,11 @@ impl Attack {
         match door {
             Door::TokenEndpoint => self.token_endpoint.clone(),
             Door::ServiceBus if self.service_bus.is_some() => self.service_bus.clone(),
+            Door::Graph if self.graph.is_some() => self.graph.clone(),
             Door::Backend => self.backend.clone(),
-            Door::KeyVault | Door::Blob | Door::Cosmos | Door::ServiceBus => self.resources.clone(),
+            Door::KeyVault | Door::Blob | Door::Cosmos | Door::ServiceBus | Door::Graph => {
+                self.resources.clone()
+            }
         }
     }
 
@@ -70,6 +75,12 @@ impl Attack {
     /// The token is sound, and its bearer is not the one.
     fn forbidden_at_backend(mut self) -> Self {
         self.backend = Some(Answer::Shut("caller_forbidden".to_owned()));
+        self
+    }
+
+    /// What is wrong elsewhere is right there.
+    fn open_at_graph(mut self) -> Self {
+        self.graph = Some(Answer::Open);
         self
     }
 

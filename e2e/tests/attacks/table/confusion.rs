@@ -28,7 +28,8 @@ pub(super) fn attacks() -> Vec<Attack> {
         attack("a token for Microsoft Graph", |token| {
             token.claim("aud", "https://graph.microsoft.com");
         })
-        .shut_at_resources("TokenAudience"),
+        .shut_at_resources("TokenAudience")
+        .open_at_graph(),
         attack("Entra ID's claims under the cluster's signature", |token| {
             let tenant = names::tenant_id();
             token.claim("iss", names::token_issuer(tenant));
