@@ -41,6 +41,16 @@ spec:
   endpointSelector: { matchLabels: { a: b } }
   egress: [{ toFQDNs: [{ matchName: a.example }], toPorts: [{ ports: [{ port: "443", protocol: TCP }] }] }]
 `;
+const ASKED = `
+apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: { name: c, namespace: n }
+spec:
+  endpointSelector: { matchLabels: { a: b } }
+  egress:
+    - toEndpoints: [{ matchLabels: { k8s-app: kube-dns } }]
+      toPorts: [{ ports: [{ port: "53", protocol: ANY }], rules: { dns: [{ matchPattern: "*.a.example" }] } }]
+`;
 const DNS = `
 apiVersion: approuting.kubernetes.azure.com/v1alpha1
 kind: ClusterExternalDNS
@@ -54,7 +64,7 @@ spec:
 `;
 
 test('what is right has no problem', () => {
-  for (const text of [GATEWAY, ROUTE, SCALED, AUTHENTICATION, CILIUM, DNS]) assert.deepEqual(problems(text), []);
+  for (const text of [GATEWAY, ROUTE, SCALED, AUTHENTICATION, CILIUM, ASKED, DNS]) assert.deepEqual(problems(text), []);
   assert.deepEqual(problems('apiVersion: v1\nkind: Secret\n'), [], 'Kubernetes itself is looked at elsewhere');
 });
 
@@ -69,6 +79,7 @@ for (const [what, text, from, to] of [
   ['a name that Cilium does not know', CILIUM, 'toFQDNs', 'toFQDN'],
   ['a URL in place of a name', CILIUM, 'a.example', 'https://a.example/'],
   ['a port that is a number for Cilium', CILIUM, '"443"', '443'],
+  ['a question for any name, which AKS refuses', ASKED, '*.a.example', '*'],
   ['a zone that is no resource id', DNS, '/subscriptions/s', ''],
   ['an identity that is no workload identity', DNS, 'workloadIdentity', 'managedIdentity'],
   ['a kind without a schema', SCALED, 'kind: ScaledObject', 'kind: ScaledThing'],

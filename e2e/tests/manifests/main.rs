@@ -12,6 +12,7 @@ mod network;
 mod objects;
 mod overlays;
 mod posture;
+mod trust;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,19 @@ fn trial(
     run: impl FnOnce() -> Result<(), Failed> + Send + 'static,
 ) -> Trial {
     Trial::test(format!("{part}: {name}"), run)
+}
+
+/// A trial of what Kustomize renders.
+fn with_kustomize(
+    part: &str,
+    name: &str,
+    kustomize: Option<&Kustomize>,
+    run: fn(&Kustomize) -> Result<(), Failed>,
+) -> Trial {
+    let kustomize = kustomize.cloned();
+    trial(part, name, move || {
+        run(&kustomize.ok_or("there is no kubectl: bash .ci/lint brings one")?)
+    })
 }
 
 /// Fails with the problems, if there are any.
@@ -76,7 +90,8 @@ fn main() -> ExitCode {
     let mut trials = network::trials();
     trials.extend(posture::trials());
     trials.extend(endings::trials());
-    let with_kustomize = overlays::trials(kustomize.as_ref());
+    let mut with_kustomize = overlays::trials(kustomize.as_ref());
+    with_kustomize.extend(trust::trials(kustomize.as_ref()));
     if kustomize.is_none() && !is_strict {
         let ignored = |trial: Trial| {
             trial
