@@ -104,6 +104,16 @@ pub struct Scan {
     report: Report,
 }
 
+/// What is looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum For {
+    Everything,
+    /// What has the form of a secret.
+    Forms,
+    /// The values that are known.
+    Values,
+}
+
 impl Scan {
     /// A scan that looks for these values too, wherever it looks.
     pub fn with(canaries: Vec<Canary>) -> Self {
@@ -119,7 +129,17 @@ impl Scan {
         part: &str,
         contents: impl IntoIterator<Item = Result<Content>>,
     ) -> Result<()> {
-        self.look(part, contents, true)
+        self.look(part, contents, For::Everything)
+    }
+
+    /// Looks for what has the form of a secret, and not for the given values: in the
+    /// vault, where these are, and which could keep a key to something else.
+    pub fn look_for_forms_in(
+        &mut self,
+        part: &str,
+        contents: impl IntoIterator<Item = Result<Content>>,
+    ) -> Result<()> {
+        self.look(part, contents, For::Forms)
     }
 
     /// Looks for the given values only, where something else is meant to be: a page
@@ -132,7 +152,7 @@ impl Scan {
         if self.canaries.is_empty() {
             bail!("{part}: there is no value to look for");
         }
-        self.look(part, contents, false)
+        self.look(part, contents, For::Values)
     }
 
     /// Notes that nothing of a part was looked at, and why.
@@ -145,14 +165,14 @@ impl Scan {
         &mut self,
         part: &str,
         contents: impl IntoIterator<Item = Result<Content>>,
-        by_rules: bool,
+        what: For,
     ) -> Result<()> {
         let (mut count, mut size) = (0, 0);
         for content in contents {
             let content = content?;
             count += 1;
             size += content.bytes.len();
-            self.look_into(part, &content, by_rules);
+            self.look_into(part, &content, what);
         }
         if size == 0 {
             bail!("{part}: there was nothing to look at");
@@ -165,15 +185,17 @@ impl Scan {
         Ok(())
     }
 
-    fn look_into(&mut self, part: &str, content: &Content, by_rules: bool) {
+    fn look_into(&mut self, part: &str, content: &Content, what: For) {
         let bytes = &content.bytes[..];
         let mut found = Vec::new();
-        for canary in &self.canaries {
-            for place in canary.places(bytes) {
-                found.push(("vault-value", canary.what(), place));
+        if what != For::Forms {
+            for canary in &self.canaries {
+                for place in canary.places(bytes) {
+                    found.push(("vault-value", canary.what(), place));
+                }
             }
         }
-        if by_rules {
+        if what != For::Values {
             for own in rules::matches(bytes) {
                 let shown = match own.label.as_str() {
                     "" => "[redacted]".to_owned(),

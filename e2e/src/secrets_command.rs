@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use anstream::println;
 use anyhow::{Context as _, Result, ensure};
-use e2e::secrets::{Canary, Exceptions, Report, Scan, default_exceptions, images, sources};
+use e2e::secrets::{
+    Canary, Content, Exceptions, Report, Scan, default_exceptions, images, sources,
+};
 
 use crate::terminal::{self, BAD, FAINT, Format, GOOD};
 
@@ -41,8 +43,8 @@ pub(crate) struct Options {
     /// A file or a directory with logs, or with anything else that was kept.
     #[arg(long, value_name = "PATH")]
     logs: Vec<PathBuf>,
-    /// A file with values that have to be nowhere, one on a line, or - for standard
-    /// input.
+    /// A file with the vault's values, one on a line, or - for standard input: they
+    /// have to be nowhere, and none may be a key to something else.
     #[arg(long, value_name = "FILE")]
     values: Option<PathBuf>,
     /// What is accepted, with reasons; that of this repository for itself.
@@ -70,7 +72,15 @@ fn scanned(options: &Options) -> Result<ExitCode> {
         Some(file) => Exceptions::read(&file)?,
         None => Exceptions::default(),
     };
-    let mut scan = Scan::with(values(options)?);
+    let values = values(options)?;
+    let mut scan = Scan::with(canaries(&values)?);
+    if values.is_empty() {
+        scan.did_not_look_at("vault", "--values has what it keeps".to_owned());
+    } else {
+        let kept = values.iter();
+        let kept = kept.map(|(name, value)| Ok(Content::new(name, value.as_str())));
+        scan.look_for_forms_in("vault", kept)?;
+    }
     let root = &options.repository;
     scan.look_at("repository", sources::repository(root)?)?;
     match sources::manifests(root)? {
@@ -108,27 +118,31 @@ fn scanned(options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!report.findings.is_empty())))
 }
 
-fn values(options: &Options) -> Result<Vec<Canary>> {
+/// The values that were given, by name.
+fn values(options: &Options) -> Result<Vec<(String, String)>> {
     let Some(file) = &options.values else {
         return Ok(Vec::new());
     };
     let text = terminal::read(file)?;
-    let mut canaries = Vec::new();
-    for (at, line) in text
-        .lines()
-        .enumerate()
+    let lines = text.lines().enumerate();
+    let values: Vec<_> = lines
         .filter(|(_, line)| !line.trim().is_empty())
-    {
-        let name = format!("line {} of the values", at + 1);
-        let canary = Canary::new(&name, line);
-        canaries.push(canary.with_context(|| format!("{name} is too short to be looked for"))?);
-    }
+        .map(|(at, line)| (format!("line {} of the values", at + 1), line.to_owned()))
+        .collect();
     ensure!(
-        !canaries.is_empty(),
+        !values.is_empty(),
         "there is no value in {}",
         file.display()
     );
-    Ok(canaries)
+    Ok(values)
+}
+
+fn canaries(values: &[(String, String)]) -> Result<Vec<Canary>> {
+    let canaries = values.iter().map(|(name, value)| {
+        let canary = Canary::new(name, value);
+        canary.with_context(|| format!("{name} is too short to be looked for"))
+    });
+    canaries.collect()
 }
 
 fn print(report: &Report) {

@@ -276,3 +276,21 @@ fn an_image_that_cannot_be_read_is_an_error() {
         assert_eq!(error.to_string(), told);
     }
 }
+
+#[test]
+fn a_vault_may_keep_its_own_values_and_no_key_to_something_else() {
+    let own = "c2lnbmluZyBrZXkgb2YgdGhlIHNlc3Npb25zISEhISE";
+    let mut scan = Scan::with(vec![Canary::new("session-key", own).expect("long enough")]);
+    let examples = examples::all().into_iter();
+    let keys = examples.filter(|example| example.rule == "connection-string");
+    let keys: Vec<_> = keys.map(|example| example.text).collect();
+    assert!(!keys.is_empty());
+    let kept = keys.iter().map(String::as_str).chain([own]);
+
+    let contents = kept.map(|value| Ok(Content::new("a secret", value)));
+    scan.look_for_forms_in("vault", contents).expect("values");
+
+    let report = scan.judged_by(&Exceptions::default());
+    let rules: Vec<_> = report.findings.iter().map(|it| it.rule.as_str()).collect();
+    assert_eq!(rules, vec!["connection-string"; keys.len()]);
+}
