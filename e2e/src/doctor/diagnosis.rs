@@ -297,6 +297,14 @@ fn roles(wanted: &Access, facts: &Facts) -> Findings {
             fill(facts.fixes.grant, &[&grant.identity, role, scope]),
         ));
     }
+    for more in &facts.surplus {
+        let (identity, role, scope) = (&more.identity, &more.role, &more.scope);
+        findings.problems.push(problem(
+            format!("`{identity}` has `{role}` on `{scope}`, which no grant gives it"),
+            &more.from,
+            fill(facts.fixes.surplus, &[identity, role, scope]),
+        ));
+    }
     if there > 0 {
         findings.good(format!("{there} role assignments"), from);
     }

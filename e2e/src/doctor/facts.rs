@@ -33,6 +33,8 @@ pub(super) struct Facts {
     /// For each grant of the access file, in its order: whether it is there. Of
     /// identities that are not, nothing is.
     pub(super) grants: Vec<Seen<bool>>,
+    /// Role assignments of these identities that no grant of the access file stands for.
+    pub(super) surplus: Vec<Surplus>,
     /// What runs, or would.
     pub(super) pods: Vec<Pod>,
     /// The fixes, in the words of where this was found.
@@ -72,6 +74,14 @@ pub(super) struct Credential {
     pub(super) audiences: Vec<String>,
 }
 
+/// A role assignment that no grant stands for.
+pub(super) struct Surplus {
+    pub(super) identity: String,
+    pub(super) role: String,
+    pub(super) scope: String,
+    pub(super) from: String,
+}
+
 /// A pod, or what makes one.
 pub(super) struct Pod {
     pub(super) name: String,
@@ -92,6 +102,7 @@ pub(super) struct Fixes {
     pub(super) client_id: &'static str,
     pub(super) credential: &'static str,
     pub(super) grant: &'static str,
+    pub(super) surplus: &'static str,
     pub(super) pod: &'static str,
     pub(super) label: &'static str,
     pub(super) injection: &'static str,

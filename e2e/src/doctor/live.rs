@@ -10,13 +10,13 @@ use serde_json::Value;
 
 mod cluster;
 mod command;
+mod roles;
 mod scope;
 
 pub use command::{Answer, Command, Installed, Runner, is_read_only};
 
 use super::facts::{Credential, Facts, Fixes, Identity, Seen};
 use super::{Found, Source, Wanted};
-use crate::trust::roles::Roles;
 use cluster::Cluster;
 
 const FIXES: Fixes = Fixes {
@@ -27,6 +27,7 @@ const FIXES: Fixes = Fixes {
     client_id: "kubectl --namespace {} annotate --overwrite serviceaccount {} azure.workload.identity/client-id={}; then restart its pods",
     credential: "az identity federated-credential create --resource-group <group> --identity-name <name of {}> --name <name> --issuer {} --subject {} --audiences api://AzureADTokenExchange",
     grant: "assign to `{}` the role `{}` on `{}` (az role assignment create, or az cosmosdb sql role assignment create); it takes up to ten minutes",
+    surplus: "take from `{}` the role `{}` on `{}` (az role assignment delete, or az cosmosdb sql role assignment delete): no deployment takes anything away; or grant it in the access file",
     pod: "let a pod in namespace `{}` name `{}` as its serviceAccountName",
     label: "label the pods in the template of what makes them, in namespace `{}`, and roll it out: {}",
     injection: "see that the webhook runs (kubectl --namespace kube-system get pods), then delete the pod in namespace `{}`: {}",
@@ -84,7 +85,7 @@ impl<R: Runner> Source for Live<R> {
             .and_then(Value::as_str);
         let webhook = aks.pointer("/securityProfile/workloadIdentity/enabled");
         let identities = self.identities(wanted)?;
-        let grants = self.grants(wanted, &identities)?;
+        let (grants, surplus) = self.roles(wanted, &identities)?;
         let inside = Cluster::read(self, wanted)?;
         Ok(Found(Facts {
             issuer: Seen::new(issuer.map(str::to_owned), shown.to_string()),
@@ -97,6 +98,7 @@ impl<R: Runner> Source for Live<R> {
                 .map(|(name, identity)| (name, identity.known))
                 .collect(),
             grants,
+            surplus,
             pods: inside.pods,
             fixes: &FIXES,
         }))
@@ -159,66 +161,6 @@ impl<R: Runner> Live<R> {
             );
         }
         Ok(known)
-    }
-
-    /// For each grant of the access file: whether it is there.
-    fn grants(
-        &self,
-        wanted: &Wanted,
-        identities: &BTreeMap<String, Principal>,
-    ) -> Result<Vec<Seen<bool>>> {
-        let roles = Roles::built_in()?;
-        let mut assigned = BTreeMap::new();
-        for (name, principal) in identities {
-            let command = Command::ListRoles {
-                assignee: principal.object_id.clone(),
-            };
-            assigned.insert(name.as_str(), (self.json(&command)?, command.to_string()));
-        }
-        let mut accounts = BTreeMap::new();
-        let mut grants = Vec::new();
-        for grant in &wanted.0.grants {
-            let Some(principal) = identities.get(&grant.identity) else {
-                grants.push(Seen::new(false, String::new()));
-                continue;
-            };
-            let scope = scope::azure(
-                &grant.scope.name,
-                &wanted.0.resources,
-                &self.environment.resources,
-                &principal.group,
-            )
-            .with_context(|| format!("{}", grant.scope.place))?;
-            let role = &grant.role.name;
-            let Some(account) = scope.cosmos_account.clone() else {
-                let (list, from) = &assigned[grant.identity.as_str()];
-                let is_it = |own: &Value| {
-                    own["roleDefinitionName"] == **role && scope.is_within(&own["scope"])
-                };
-                let held = list.as_array().is_some_and(|list| list.iter().any(is_it));
-                grants.push(Seen::new(held, from));
-                continue;
-            };
-            let command = Command::ListCosmosRoles {
-                group: self.environment.resource_group.clone(),
-                account: account.clone(),
-            };
-            let from = command.to_string();
-            if !accounts.contains_key(&account) {
-                accounts.insert(account.clone(), self.json(&command)?);
-            }
-            let is_it = |own: &Value| {
-                let definition = own["roleDefinitionId"].as_str().unwrap_or_default();
-                let id = definition.rsplit('/').next().unwrap_or_default();
-                own["principalId"] == *principal.object_id
-                    && roles.cosmos(id) == Some(role)
-                    && scope.is_within(&own["scope"])
-            };
-            let held = accounts[&account].as_array();
-            let held = held.is_some_and(|list| list.iter().any(is_it));
-            grants.push(Seen::new(held, from));
-        }
-        Ok(grants)
     }
 }
 

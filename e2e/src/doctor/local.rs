@@ -12,7 +12,7 @@ use local_cloud::audit::{Decision, Record};
 use local_cloud::control::GrantBody;
 use serde::Deserialize;
 
-use super::facts::{Account, Credential, Facts, Fixes, Identity, Pod, Seen, Verified};
+use super::facts::{Account, Credential, Facts, Fixes, Identity, Pod, Seen, Surplus, Verified};
 use super::{Found, Source, Wanted};
 use crate::control::Control;
 use crate::kustomization::Kustomized;
@@ -29,6 +29,7 @@ const FIXES: Fixes = Fixes {
     credential: "let `{}` trust issuer {} and subject {} (audience api://AzureADTokenExchange): in \
                  the access file, or with PUT identities/.../federated-credentials of the control API",
     grant: "grant `{}` the role `{}` on `{}`: in the access file, or with POST grants of the control API",
+    surplus: "take from `{}` the role `{}` on `{}`: with DELETE grants of the control API; or grant it in the access file",
     pod: "let a pod in namespace `{}` name `{}` as its serviceAccountName",
     label: "label the pods of the template in namespace `{}`, {}",
     injection: "create the pod in namespace `{}` again: {}",
@@ -79,6 +80,7 @@ impl Source for LocalCloud {
                 .iter()
                 .map(|grant| Seen::new(is_granted(grant, &granted), "control API: grants"))
                 .collect(),
+            surplus: surplus(wanted, granted),
             pods: objects.workloads.iter().map(pod).collect(),
             fixes: &FIXES,
         }))
@@ -191,6 +193,29 @@ fn is_granted(grant: &Grant, granted: &[GrantBody]) -> bool {
             && own.role == grant.role.name
             && scope.is_some_and(|below| below.is_empty() || below.starts_with('/'))
     })
+}
+
+/// What identities of the access file are granted, and no grant of it says.
+fn surplus(wanted: &Wanted, granted: Vec<GrantBody>) -> Vec<Surplus> {
+    let is_wanted = |own: &GrantBody| {
+        wanted.0.grants.iter().any(|grant| {
+            (&grant.identity, &grant.role.name, &grant.scope.name)
+                == (&own.identity, &own.role, &own.scope)
+        })
+    };
+    let is_known = |own: &GrantBody| {
+        let mut identities = wanted.0.identities.iter();
+        identities.any(|identity| identity.name == own.identity)
+    };
+    let granted = granted.into_iter();
+    let more = granted.filter(|own| is_known(own) && !is_wanted(own));
+    more.map(|own| Surplus {
+        identity: own.identity,
+        role: own.role,
+        scope: own.scope,
+        from: "control API: grants".to_owned(),
+    })
+    .collect()
 }
 
 fn pod(workload: &objects::Workload) -> Pod {

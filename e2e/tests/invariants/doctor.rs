@@ -140,6 +140,13 @@ fn broken(
 
 const WITHOUT_SLASH: &str = "https://westeurope.oic.prod-aks.azure.com/99999999-8888-7777-6666-555555555555/12121212-3434-5656-7878-909090909090";
 
+const ACCOUNT: &str = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg-todolist\
+                       /providers/Microsoft.Storage/storageAccounts/sttodolist";
+
+const A_ROLE_OF_ITS_OWN: &str = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg-todolist\
+                                 /providers/Microsoft.DocumentDB/databaseAccounts/cosmos-todolist\
+                                 /sqlRoleDefinitions/5d5d5d5d-0000-4000-8000-000000000000";
+
 fn each_broken() -> Vec<Broken> {
     let mut all = vec![
         broken(
@@ -243,8 +250,22 @@ fn each_broken_trust() -> [Broken; 4] {
     ]
 }
 
-fn each_broken_role_or_pod() -> [Broken; 6] {
+fn each_broken_role_or_pod() -> [Broken; 8] {
     [
+        broken(
+            (ROLES_OF_WORKER, "/0/scope", json!(ACCOUNT)),
+            5,
+            "`worker` has `Storage Blob Data Contributor` on `/subscriptions/11111111-2222-3333-4444-555555555555/\
+             resourceGroups/rg-todolist/providers/Microsoft.Storage/storageAccounts/sttodolist`, \
+             which no grant gives it",
+            "az role assignment delete",
+        ),
+        broken(
+            (COSMOS, "/3/roleDefinitionId", json!(A_ROLE_OF_ITS_OWN)),
+            5,
+            "`worker` has `5d5d5d5d-0000-4000-8000-000000000000` on",
+            "az cosmosdb sql role assignment delete",
+        ),
         broken(
             (
                 ROLES_OF_WORKER,

@@ -215,6 +215,16 @@ async fn a_role(stack: &Stack) {
     only(&of(stack).await, 5, says, "grant `worker` the role");
 
     stack.control().grant(&grant).await.expect("healed");
+
+    let wider = GrantBody {
+        scope: "storage".to_owned(),
+        ..grant
+    };
+    stack.control().grant(&wider).await.expect("granted");
+    let says = "`worker` has `Storage Blob Data Contributor` on `storage`, which no grant gives it";
+    only(&of(stack).await, 5, says, "take from `worker` the role");
+
+    stack.control().revoke(&wider).await.expect("healed");
     let healed = of(stack).await;
     assert!(
         healed.iter().all(|line| line.state == State::Met),

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
-use serde_json::Value;
 
 /// A scope of Azure.
 pub(super) struct Scope {
@@ -58,13 +57,15 @@ fn provider(kind: &str) -> &'static str {
 impl Scope {
     /// Whether this is the scope of an assignment, or lies below it. Resource ids
     /// are compared without regard to case.
-    pub(super) fn is_within(&self, assigned: &Value) -> bool {
-        let Some(assigned) = assigned.as_str() else {
-            return false;
-        };
+    pub(super) fn is_within(&self, assigned: &str) -> bool {
         let (own, assigned) = (self.id.to_ascii_lowercase(), assigned.to_ascii_lowercase());
         let below = own.strip_prefix(assigned.trim_end_matches('/'));
         below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+    }
+
+    /// Whether this is the scope of an assignment, and not one above it.
+    pub(super) fn is(&self, assigned: &str) -> bool {
+        self.id.eq_ignore_ascii_case(assigned)
     }
 }
 
@@ -100,11 +101,7 @@ mod tests {
             (format!("{vault}2"), false),
             (vault.trim_end_matches('v').to_owned(), false),
         ] {
-            assert_eq!(
-                secret.is_within(&Value::from(assigned.clone())),
-                expected,
-                "{assigned}"
-            );
+            assert_eq!(secret.is_within(&assigned), expected, "{assigned}");
         }
     }
 
