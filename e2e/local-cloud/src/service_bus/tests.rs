@@ -6,3 +6,7 @@ mod client;
 mod locks;
 mod messages;
 mod protocol;
+mod relay;
+mod stand_in;
+
+pub(super) use stand_in::Keyholder;

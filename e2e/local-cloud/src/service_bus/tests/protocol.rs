@@ -66,7 +66,7 @@ impl Raw {
     /// Up to an answered open.
     async fn connect(cloud: &Cloud, idle_time_out: u32) -> Self {
         let mut raw = Self::begin(cloud).await;
-        let open = performatives::open("raw", 65_536, 1, idle_time_out);
+        let open = performatives::open("raw", None, 65_536, 1, idle_time_out);
         raw.send_amqp(&open).await;
         assert_eq!(raw.performative().await, (0x10, 10));
         raw
@@ -75,7 +75,7 @@ impl Raw {
     /// Up to an open session on channel 0.
     async fn open(cloud: &Cloud) -> Self {
         let mut raw = Self::connect(cloud, 0).await;
-        raw.send_amqp(&performatives::begin(0, 5_000, 255)).await;
+        raw.send_amqp(&performatives::begin(None, 5_000, 255)).await;
         assert_eq!(raw.performative().await, (0x11, 8));
         raw
     }
@@ -145,13 +145,13 @@ impl Raw {
             credit,
             drain: false,
         };
-        self.send_amqp(&performatives::flow(session, Some((handle, flow))))
+        self.send_amqp(&performatives::flow(session, Some((handle, flow)), false))
             .await;
     }
 
     async fn transfer(&mut self, handle: u32, delivery_id: u32, payload: &[u8]) {
         let (first, mut rest) = payload.split_at(payload.len().min(60_000));
-        let transfer = |more| performatives::transfer(handle, delivery_id, b"tag", false, more);
+        let transfer = |more| performatives::transfer(handle, delivery_id, b"tag", 0, false, more);
         self.send(FrameType::Amqp, &transfer(!rest.is_empty()), first)
             .await;
         while !rest.is_empty() {
@@ -260,12 +260,16 @@ fn data(bytes: usize) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_disposition_after_the_lock_is_lost_is_rejected() {
-    let cloud = Cloud::new();
+    one_is_completed_and_one_is_lost(&Cloud::new()).await;
+}
+
+/// Wherever the messages are.
+pub(super) async fn one_is_completed_and_one_is_lost(cloud: &Cloud) {
     let mut frontend = cloud.connect_as("frontend", &[JOBS]).await;
     let mut sender = frontend.sender(JOBS).await.unwrap();
     send(&mut sender, "id-1", "x").await;
     send(&mut sender, "id-2", "y").await;
-    let mut raw = Raw::open_as(&cloud, "worker", JOBS).await;
+    let mut raw = Raw::open_as(cloud, "worker", JOBS).await;
     raw.attach(RECEIVE_HANDLE, Role::Receiver, JOBS, Some(1))
         .await;
     raw.grant(RECEIVE_HANDLE, 2).await;
