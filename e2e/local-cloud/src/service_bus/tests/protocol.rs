@@ -134,6 +134,10 @@ impl Raw {
     }
 
     async fn grant(&mut self, handle: u32, credit: u32) {
+        self.flow(handle, credit, false).await;
+    }
+
+    async fn flow(&mut self, handle: u32, credit: u32, drain: bool) {
         let session = SessionFlow {
             next_incoming_id: 0,
             incoming_window: 5_000,
@@ -143,7 +147,7 @@ impl Raw {
         let flow = LinkFlow {
             delivery_count: Some(0),
             credit,
-            drain: false,
+            drain,
         };
         self.send_amqp(&performatives::flow(session, Some((handle, flow)), false))
             .await;
@@ -314,6 +318,39 @@ pub(super) async fn one_is_completed_and_one_is_lost(cloud: &Cloud) {
     let (condition, text) = error_of(fields.pop().unwrap());
     assert_eq!(condition, "com.microsoft:message-lock-lost");
     assert!(text.starts_with("The lock supplied is invalid. "), "{text}");
+}
+
+#[tokio::test]
+async fn a_drain_is_answered_once_the_credit_is_used_up() {
+    a_drain_is_answered(&Cloud::new()).await;
+}
+
+/// Wherever the messages are.
+pub(super) async fn a_drain_is_answered(cloud: &Cloud) {
+    let mut frontend = cloud.connect_as("frontend", &[JOBS]).await;
+    let mut sender = frontend.sender(JOBS).await.unwrap();
+    send(&mut sender, "id-1", "x").await;
+    let mut raw = Raw::open_as(cloud, "worker", JOBS).await;
+    raw.attach(RECEIVE_HANDLE, Role::Receiver, JOBS, Some(1))
+        .await;
+
+    raw.flow(RECEIVE_HANDLE, 10, true).await;
+
+    assert_eq!(raw.performative().await, (0x14, 11), "what there is");
+    let (code, flow) = raw.fields().await;
+    assert_eq!(code, 0x13);
+    let link = [&flow[4], &flow[5], &flow[6], &flow[8]];
+    let drained: [Value; 4] = [
+        RECEIVE_HANDLE.into(),
+        10_u32.into(),
+        0_u32.into(),
+        true.into(),
+    ];
+    assert_eq!(
+        link,
+        drained.each_ref(),
+        "the count goes on, the credit ends"
+    );
 }
 
 #[tokio::test]

@@ -73,7 +73,9 @@ impl Keyholder {
             found.map_or("", |(_, value)| value)
         };
         let decoded = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
-        if field("skn") != "RootManageSharedAccessKey" || decoded(field("sr")) != resource {
+        if field("skn") != "RootManageSharedAccessKey"
+            || !decoded(field("sr")).eq_ignore_ascii_case(resource)
+        {
             return Err(refused("it is of another key, or for something else"));
         }
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.key.as_bytes());
@@ -139,17 +141,11 @@ impl StandIn {
         emulators.map(|mut emulators| emulators.buses.remove("bus").expect("it was asked for"))
     }
 
-    /// Everything that has come over its connections, in all its life.
-    pub(super) fn heard(&self) -> Vec<u8> {
-        self.heard.lock().expect("no one panicked").clone()
-    }
-
-    /// Whether this has come over its connections.
-    pub(super) fn has_heard(&self, text: &str) -> bool {
-        let heard = self.heard();
-        heard
-            .windows(text.len())
-            .any(|part| part == text.as_bytes())
+    /// How often this has come over its connections, in all its life.
+    pub(super) fn times_heard(&self, text: &str) -> usize {
+        let heard = self.heard.lock().expect("no one panicked");
+        let parts = heard.windows(text.len());
+        parts.filter(|part| *part == text.as_bytes()).count()
     }
 
     /// How many connections there were.
@@ -212,4 +208,14 @@ async fn connection(stream: TcpStream, bus: Arc<ServiceBus>, heard: Arc<Mutex<Ve
         _ = copy(&mut from_bus, &mut to_client) => {}
         () = bus.serve(far) => {}
     }
+}
+
+/// For the access matrix and the scenarios, which run processes:
+/// `E2E_BEHIND=bus=amqp://127.0.0.1:5672 cargo test --workspace --test matrix`.
+#[tokio::test]
+#[ignore = "serves at port 5672 until it is stopped"]
+async fn the_stand_in_as_a_process() {
+    let address = "127.0.0.1:5672";
+    let _serving = StandIn::with_key(&Fixture::new(), "SAS_KEY_VALUE", address).await;
+    std::future::pending::<()>().await;
 }
