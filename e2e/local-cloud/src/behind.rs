@@ -158,7 +158,7 @@ pub enum BehindError {
         /// Where it was asked.
         url: Url,
         /// Why.
-        source: RelayError,
+        source: Box<RelayError>,
     },
     /// It refuses to make what the access model wants.
     #[error("the emulator of `{resource}` does not make {what}: {status} {answer}")]
@@ -241,7 +241,7 @@ pub(crate) async fn connect(
                 let relay = relay.await.map_err(|source| BehindError::Bus {
                     resource: one.resource,
                     url: one.url,
-                    source,
+                    source: Box::new(source),
                 })?;
                 emulators.buses.insert(name, relay);
             }

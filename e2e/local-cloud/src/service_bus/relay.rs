@@ -25,7 +25,7 @@ use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
 use super::{
-    codec,
+    codec::{self, Malformed},
     message::{Map, Plain},
     refusal::Refusal,
     request,
@@ -71,6 +71,12 @@ pub enum RelayError {
         /// What it says.
         description: String,
     },
+}
+
+impl From<Malformed> for RelayError {
+    fn from(malformed: Malformed) -> Self {
+        Self::Ended(format!("it does not speak AMQP 1.0: {malformed}"))
+    }
 }
 
 impl From<Refusal> for RelayError {
@@ -246,7 +252,7 @@ impl Tokens {
         let answer = cbs
             .ask(|reply_to| put_token(&audience, token, reply_to))
             .await?;
-        let answer = Plain::parse(&answer).map_err(|malformed| RelayError::Ended(malformed.0))?;
+        let answer = Plain::parse(&answer)?;
         let property = |name| codec::entry(&answer.application_properties, name);
         let status = match property("status-code") {
             Some(Value::Int(status)) => *status,
@@ -296,7 +302,7 @@ impl Tokens {
                     tracing::warn!(%error, path, "the emulator's token is not renewed");
                 }
                 Err(_elapsed) => {
-                    tracing::warn!(path, "the emulator's token is not renewed in time")
+                    tracing::warn!(path, "the emulator's token is not renewed in time");
                 }
             }
         }

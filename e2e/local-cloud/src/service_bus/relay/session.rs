@@ -202,14 +202,16 @@ impl Session {
         payload: Bytes,
     ) -> Result<Option<Value>, Refusal> {
         let id = self.transfer(message_format, settled, payload).await?;
-        while !settled {
+        if settled {
+            return Ok(None);
+        }
+        loop {
             if let Heard::Outcome(ids, state) = self.next().await?
                 && ids.contains(&id)
             {
                 return Ok(Some(state));
             }
         }
-        Ok(None)
     }
 
     /// Sends a message as soon as there is credit, and frames of it as the window

@@ -23,7 +23,6 @@ use uuid::Uuid;
 
 use super::{RelayError, gone};
 use crate::service_bus::{
-    codec::Malformed,
     frame::{self, Frame, FrameType, MAX_FRAME_SIZE, ProtocolHeader},
     performatives::{self, Open, Performative},
     refusal::Refusal,
@@ -206,11 +205,11 @@ async fn read(
 ) -> Result<(), RelayError> {
     let patience = Duration::from_millis(u64::from(IDLE_TIME_OUT)) * 2;
     loop {
-        while let Some(frame) = frame::take_frame(&mut input).map_err(not_amqp)? {
+        while let Some(frame) = frame::take_frame(&mut input)? {
             if frame.kind != FrameType::Amqp || frame.body.is_empty() {
                 continue;
             }
-            match Performative::parse(&frame.body).map_err(not_amqp)? {
+            match Performative::parse(&frame.body)? {
                 Performative::Close(None) => return Ok(()),
                 Performative::Close(Some(refusal)) => return Err(refusal.into()),
                 performative => lock(sessions).hear(frame.channel, performative),
@@ -255,13 +254,13 @@ impl Opening {
     async fn run(&mut self, host: &str) -> Result<Open, RelayError> {
         self.header(ProtocolHeader::Sasl).await?;
         let mechanisms = self.frame(FrameType::Sasl).await?;
-        if !performatives::offers_mechanism(&mechanisms.body, MECHANISM).map_err(not_amqp)? {
+        if !performatives::offers_mechanism(&mechanisms.body, MECHANISM)? {
             return Err(RelayError::Ended(format!("it does not offer {MECHANISM}")));
         }
         self.put(FrameType::Sasl, &performatives::sasl_init(MECHANISM))
             .await?;
         let outcome = self.frame(FrameType::Sasl).await?;
-        let code = performatives::parse_sasl_outcome(&outcome.body).map_err(not_amqp)?;
+        let code = performatives::parse_sasl_outcome(&outcome.body)?;
         if code != 0 {
             return Err(RelayError::Ended(format!("SASL ends with code {code}")));
         }
@@ -276,7 +275,7 @@ impl Opening {
         );
         self.put(FrameType::Amqp, &open).await?;
         let frame = self.frame(FrameType::Amqp).await?;
-        match Performative::parse(&frame.body).map_err(not_amqp)? {
+        match Performative::parse(&frame.body)? {
             Performative::Open(open) => Ok(open),
             other => Err(RelayError::Ended(format!("no open but {other:?}"))),
         }
@@ -296,7 +295,7 @@ impl Opening {
 
     async fn frame(&mut self, kind: FrameType) -> Result<Frame, RelayError> {
         loop {
-            match frame::take_frame(&mut self.input).map_err(not_amqp)? {
+            match frame::take_frame(&mut self.input)? {
                 Some(frame) if frame.kind == kind && !frame.body.is_empty() => return Ok(frame),
                 Some(_) => {}
                 None => self.read().await?,
@@ -316,8 +315,4 @@ impl Opening {
         frame::put_frame(&mut frame, kind, 0, performative, &[]);
         self.stream.write_all(&frame).await
     }
-}
-
-fn not_amqp(malformed: Malformed) -> RelayError {
-    RelayError::Ended(format!("it does not speak AMQP 1.0: {}", malformed.0))
 }
