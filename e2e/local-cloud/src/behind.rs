@@ -8,10 +8,8 @@
 //! whose links are opened again there (`service_bus/relay.rs`).
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +20,7 @@ use http::header::{self, HeaderName};
 use http::{HeaderMap, Method, StatusCode};
 use reqwest::redirect::Policy;
 use serde_json::{Value, json};
-use url::{Host, Url};
+use url::Url;
 
 use crate::clock::Clock;
 use crate::gate::Admitted;
@@ -32,12 +30,14 @@ use crate::service_bus::{Relay, RelayError};
 mod azurite;
 mod cosmos_emulator;
 mod key_vault_emulator;
+mod place;
 #[cfg(test)]
 mod tests;
 
 use azurite::Azurite;
 use cosmos_emulator::CosmosEmulator;
 use key_vault_emulator::KeyVaultEmulator;
+pub use place::Behind;
 
 /// How long an emulator may take until it starts to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -55,60 +55,6 @@ const NOT_FORWARDED: [HeaderName; 10] = [
     header::UPGRADE,
     HeaderName::from_static("keep-alive"),
 ];
-
-/// Which emulator holds a resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Behind {
-    /// The resource's name in the access model.
-    pub resource: String,
-    /// Where the emulator is: on this machine.
-    pub url: Url,
-    /// The file of the certificates that vouch for it, PEM; those of the system if
-    /// there is none.
-    pub ca: Option<PathBuf>,
-}
-
-impl fmt::Display for Behind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={}", self.resource, self.url)?;
-        match &self.ca {
-            Some(file) => write!(f, ",ca={}", file.display()),
-            None => Ok(()),
-        }
-    }
-}
-
-impl FromStr for Behind {
-    type Err = String;
-
-    /// Reads `RESOURCE=URL[,ca=FILE]`.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (resource, rest) = text
-            .split_once('=')
-            .ok_or("this is RESOURCE=URL[,ca=FILE], such as storage=http://127.0.0.1:10000/devstoreaccount1")?;
-        let (url, ca) = match rest.split_once(",ca=") {
-            Some((url, file)) => (url, Some(PathBuf::from(file))),
-            None => (rest, None),
-        };
-        let mut url = Url::parse(url).map_err(|error| format!("`{url}` is no URL: {error}"))?;
-        let is_known = matches!(url.scheme(), "http" | "https" | "amqp");
-        if !is_known || url.query().is_some() {
-            return Err(format!(
-                "`{url}` is no http, https or amqp URL without a query"
-            ));
-        }
-        if url.scheme() == "amqp" && ca.is_some() {
-            return Err(format!("`{url}` is without TLS, so nobody vouches for it"));
-        }
-        let path = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&path);
-        Ok(Self {
-            resource: resource.to_owned(),
-            url,
-            ca,
-        })
-    }
-}
 
 /// Why an emulator cannot stand behind the gate.
 #[derive(Debug, thiserror::Error)]
@@ -228,7 +174,7 @@ pub(crate) async fn connect(
             resource: one.resource.clone(),
             why,
         };
-        if !is_near(&one.url) {
+        if !one.is_near() {
             return Err(unsupported(
                 "an emulator is on this machine or in its network of containers: \
                  localhost, a loopback or private address, or a name without a dot",
@@ -261,17 +207,6 @@ pub(crate) async fn connect(
         }
     }
     Ok(emulators)
-}
-
-/// Nothing of the caller's leaves the machine, or the network of containers.
-fn is_near(url: &Url) -> bool {
-    // Of a scheme that it does not know, `Url` takes every host for a name.
-    match url.host_str().map(Host::parse) {
-        Some(Ok(Host::Ipv4(address))) => address.is_loopback() || address.is_private(),
-        Some(Ok(Host::Ipv6(address))) => address.is_loopback(),
-        Some(Ok(Host::Domain(domain))) => domain == "localhost" || !domain.contains('.'),
-        Some(Err(_)) | None => false,
-    }
 }
 
 /// What stands for the state of a resource that an emulator holds.

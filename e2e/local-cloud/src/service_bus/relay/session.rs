@@ -6,9 +6,8 @@
 
 use std::{collections::VecDeque, ops::RangeInclusive, sync::Arc};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use serde_amqp::Value;
-use uuid::Uuid;
 
 use super::{
     gone,
@@ -21,6 +20,11 @@ use crate::service_bus::{
     },
     refusal::Refusal,
 };
+
+mod receiving;
+
+pub(in crate::service_bus) use receiving::Delivery;
+use receiving::Receiving;
 
 /// Frames that the emulator may send before this side widens the window.
 const WINDOW: u32 = 2_048;
@@ -54,27 +58,6 @@ struct Sending {
     delivery_count: u32,
     credit: u32,
     next_delivery_id: u32,
-}
-
-/// The link on which the emulator sends.
-#[derive(Default)]
-struct Receiving {
-    /// The emulator's handle of it.
-    handle: Option<u32>,
-    /// Where the emulator began to count.
-    initial_delivery_count: u32,
-    partial: Option<(Delivery, BytesMut)>,
-    /// Deliveries that have begun to arrive.
-    arrived: u32,
-}
-
-/// A delivery from the emulator.
-#[derive(Debug)]
-pub(in crate::service_bus) struct Delivery {
-    pub(in crate::service_bus) id: u32,
-    pub(in crate::service_bus) tag: Uuid,
-    pub(in crate::service_bus) settled: bool,
-    pub(in crate::service_bus) payload: Bytes,
 }
 
 /// What the emulator says on a link.
@@ -343,31 +326,7 @@ impl Session {
         if self.incoming_window < WINDOW / 2 {
             self.write_flow(None, false);
         }
-        let partial = self.receiving.partial.take();
-        let (mut delivery, mut whole) = if let Some(partial) = partial {
-            partial
-        } else {
-            let id = transfer.delivery_id.ok_or_else(|| {
-                Refusal::new("amqp:invalid-field", "a delivery of the emulator has no id")
-            })?;
-            self.receiving.arrived = self.receiving.arrived.wrapping_add(1);
-            let delivery = Delivery {
-                id,
-                tag: lock_token(&transfer.delivery_tag),
-                settled: false,
-                payload: Bytes::new(),
-            };
-            (delivery, BytesMut::new())
-        };
-        if transfer.aborted {
-            return Ok(());
-        }
-        delivery.settled |= transfer.settled;
-        whole.extend_from_slice(payload);
-        if transfer.more {
-            self.receiving.partial = Some((delivery, whole));
-        } else {
-            delivery.payload = whole.freeze();
+        if let Some(delivery) = self.receiving.take(transfer, payload)? {
             self.heard.push_back(Heard::Delivery(delivery));
         }
         Ok(())
@@ -392,15 +351,6 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.wire.end(self.channel);
-    }
-}
-
-/// The lock token that a delivery tag is, in the byte order of .NET's Guid. Any id
-/// does for a tag that is none, which a message without a lock may have.
-fn lock_token(tag: &Value) -> Uuid {
-    match tag {
-        Value::Binary(tag) => Uuid::from_slice_le(tag).unwrap_or_else(|_| Uuid::new_v4()),
-        _ => Uuid::new_v4(),
     }
 }
 

@@ -7,7 +7,7 @@ use fe2o3_amqp::{
     types::{
         definitions::{self, ErrorCondition, SenderSettleMode},
         messaging::{
-            Body, Data, Message, Modified, annotations::AnnotationKey,
+            AmqpValue, Body, Data, Header, Message, Modified, Outcome, annotations::AnnotationKey,
             message::__private::Serializable,
         },
         primitives::{Binary, OrderedMap, Symbol},
@@ -230,6 +230,66 @@ async fn an_operation_that_is_not_played_is_refused_and_not_passed_on() {
     assert_eq!(status, 501);
     assert_eq!(condition.as_deref(), Some("amqp:not-implemented"));
     assert_eq!(requests(), 0);
+}
+
+#[tokio::test]
+async fn a_message_that_is_not_played_is_refused_and_not_passed_on() {
+    let gated = Gated::new().await;
+    let mut frontend = gated.frontend().await;
+    let mut sender = frontend.sender(JOBS).await.unwrap();
+    let header = Header {
+        ttl: Some(5),
+        ..Header::default()
+    };
+    let message = Message::builder()
+        .header(header)
+        .body(AmqpValue(Value::from("for a moment")))
+        .build();
+
+    let outcome = within("sending", sender.send(message)).await.unwrap();
+
+    assert!(matches!(outcome, Outcome::Rejected(_)), "{outcome:?}");
+    assert_eq!(gated.emulator.times_heard("for a moment"), 0);
+}
+
+/// A client's own names are unique on its own connection alone.
+#[tokio::test]
+async fn links_of_one_name_do_not_meet_on_the_connection_that_they_share() {
+    let gated = Gated::new().await;
+    let (mut one, mut other) = (gated.worker().await, gated.worker().await);
+    let mut open = Vec::new();
+    for client in [&mut one, &mut other] {
+        let attach = fe2o3_amqp::Receiver::attach(client.session().await, "my-link", JOBS);
+        open.push(within("attaching", attach).await.unwrap());
+    }
+    let names = gated.emulator.names_heard("-my-link");
+    let [first, second] = &names[..] else {
+        panic!("two links, not {names:?}");
+    };
+    assert_ne!(first, second);
+
+    let mut management = other.management(JOBS).await;
+    let peek = [
+        ("operation", "com.microsoft:peek-message"),
+        ("associated-link-name", "my-link"),
+    ];
+    management.ask(&peek, peek_one()).await;
+    let named = gated.emulator.names_heard("-my-link");
+    let named: Vec<_> = named.iter().collect();
+    assert_eq!(named, [first, second, second], "named as it was attached");
+}
+
+fn peek_one() -> Value {
+    let arguments = [
+        ("from-sequence-number", Value::Long(0)),
+        ("message-count", Value::Int(1)),
+    ];
+    Value::Map(
+        arguments
+            .map(|(name, value)| (Value::from(name), value))
+            .into_iter()
+            .collect(),
+    )
 }
 
 #[tokio::test]

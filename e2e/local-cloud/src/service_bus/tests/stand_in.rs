@@ -148,6 +148,16 @@ impl StandIn {
         parts.filter(|part| *part == text.as_bytes()).count()
     }
 
+    /// The 32 characters that were before each of these.
+    pub(super) fn names_heard(&self, ending: &str) -> Vec<String> {
+        let heard = self.heard.lock().expect("no one panicked");
+        let named = heard.windows(32 + ending.len()).filter_map(|part| {
+            let name = part.strip_suffix(ending.as_bytes())?;
+            Some(String::from_utf8_lossy(name).into_owned())
+        });
+        named.collect()
+    }
+
     /// How many connections there were.
     pub(super) fn connections(&self) -> usize {
         self.connections.lock().expect("no one panicked").len()
