@@ -33,6 +33,9 @@ const WINDOW: u32 = 2_048;
 const SENDER: u32 = 0;
 const RECEIVER: u32 = 1;
 
+/// The highest handle that the emulator may choose.
+const HANDLE_MAX: u32 = 255;
+
 /// The settle modes of a link: the sender's and the receiver's, as the client wrote
 /// them.
 pub(in crate::service_bus) type Modes = (Option<u8>, Option<u8>);
@@ -88,7 +91,7 @@ impl Session {
             sending: Sending::default(),
             receiving: Receiving::default(),
         };
-        session.write(&performatives::begin(None, WINDOW, RECEIVER));
+        session.write(&performatives::begin(None, WINDOW, HANDLE_MAX));
         match session.listen().await? {
             Performative::Begin(begin) => {
                 session.next_incoming_id = begin.next_outgoing_id;
