@@ -8,5 +8,6 @@ mod messages;
 mod protocol;
 mod relay;
 mod stand_in;
+mod upstream;
 
 pub(super) use stand_in::Keyholder;
