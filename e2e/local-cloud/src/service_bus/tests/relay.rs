@@ -274,9 +274,9 @@ async fn links_of_one_name_do_not_meet_on_the_connection_that_they_share() {
         ("associated-link-name", "my-link"),
     ];
     management.ask(&peek, peek_one()).await;
-    let named = gated.emulator.names_heard("-my-link");
-    let named: Vec<_> = named.iter().collect();
-    assert_eq!(named, [first, second, second], "named as it was attached");
+    let after = gated.emulator.names_heard("-my-link");
+    let after: Vec<_> = after.iter().collect();
+    assert_eq!(after, [first, second, second], "named as it was attached");
 }
 
 fn peek_one() -> Value {
