@@ -7,9 +7,14 @@
 //! one, each on a session of its own. A connection that breaks ends the links that
 //! are on it; the next link makes a new one.
 //!
+//! It is written on the plane's own frames. A client library shows too little of them:
+//! fe2o3-amqp takes messages apart, and keeps to itself the answer to a receiver's
+//! decision and the end of a drain, all of which have to pass unchanged.
+//!
 //! The emulator itself was not run here: what is said of it is what its
 //! documentation says, and what is unconfirmed is marked so. The tests have our own
-//! plane in its place, with a `$cbs` that takes this key alone.
+//! plane in its place, with a `$cbs` that takes this key alone, and a server of another
+//! make.
 
 use std::{
     collections::BTreeMap,
@@ -23,6 +28,7 @@ use time::OffsetDateTime;
 use tokio::{net::TcpStream, sync::Notify, time::timeout};
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
+use uuid::Uuid;
 
 use super::{
     codec::{self, Malformed},
@@ -248,7 +254,9 @@ impl Tokens {
         let audience = format!("sb://{}/{path}", self.host);
         let token = sas::token(sas::PUBLISHED_KEY, &audience, now + LIFETIME);
         let session = Session::begin(Arc::clone(wire)).await?;
-        let mut cbs = Requests::open(session, "$cbs", "cbs").await?;
+        // Two may be put at once, and names of links are unique.
+        let name = format!("cbs-{}", Uuid::new_v4().simple());
+        let mut cbs = Requests::open(session, "$cbs", &name).await?;
         let answer = cbs
             .ask(|reply_to| put_token(&audience, token, reply_to))
             .await?;
