@@ -6,6 +6,7 @@
 //! first run is in your CI. Images, ports and settings as their publishers document
 //! them: `docs/emulators.md`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
@@ -38,6 +39,8 @@ pub const KEY_VAULT: &str = "nagyesta/lowkey-vault:latest";
 pub struct Emulator {
     /// Where it is on this machine.
     pub url: String,
+    /// What to ask by HTTP whether it is ready, where that is not the URL.
+    pub health: Option<String>,
     _containers: Vec<ContainerAsync<GenericImage>>,
 }
 
@@ -54,11 +57,23 @@ fn published(
     request: ContainerRequest<GenericImage>,
     inside: u16,
 ) -> Result<(ContainerRequest<GenericImage>, u16)> {
-    let outside = free_port()?;
-    let ports = [(inside, outside)].into();
-    let request = request
-        .with_mapped_port(outside, ContainerPort::Tcp(inside))
-        .with_host_config_modifier(move |host| publish_on_loopback(host, &ports));
+    let (request, [outside]) = all_published(request, [inside])?;
+    Ok((request, outside))
+}
+
+fn all_published<const N: usize>(
+    mut request: ContainerRequest<GenericImage>,
+    inside: [u16; N],
+) -> Result<(ContainerRequest<GenericImage>, [u16; N])> {
+    let mut outside = [0; N];
+    for port in &mut outside {
+        *port = free_port()?;
+    }
+    let ports: BTreeMap<_, _> = inside.into_iter().zip(outside).collect();
+    for (inside, outside) in &ports {
+        request = request.with_mapped_port(*outside, ContainerPort::Tcp(*inside));
+    }
+    let request = request.with_host_config_modifier(move |host| publish_on_loopback(host, &ports));
     Ok((request, outside))
 }
 
@@ -107,6 +122,7 @@ pub async fn azurite(client: &bollard::Docker, tls: Option<(&Path, &Path)>) -> R
     let scheme = if tls.is_some() { "https" } else { "http" };
     Ok(Emulator {
         url: format!("{scheme}://127.0.0.1:{port}/devstoreaccount1"),
+        health: None,
         _containers: vec![container],
     })
 }
@@ -121,13 +137,15 @@ pub async fn cosmos(client: &bollard::Docker) -> Result<Emulator> {
     let container = request.start().await.context("the Cosmos DB emulator")?;
     Ok(Emulator {
         url: format!("http://127.0.0.1:{port}"),
+        health: None,
         _containers: vec![container],
     })
 }
 
 /// The Service Bus emulator with its SQL Server, with the queues of `config`, a file in
 /// its own form. Both have a licence that the caller accepts by calling this. The URL
-/// is that of its AMQP port, without TLS.
+/// is that of its AMQP port, without TLS. Whether it is ready is for the caller to ask,
+/// at the emulator's port 5300 (Microsoft Learn, *Service Bus emulator: what's new*).
 pub async fn service_bus(
     client: &bollard::Docker,
     network: &str,
@@ -135,7 +153,11 @@ pub async fn service_bus(
     config: &str,
 ) -> Result<Emulator> {
     let [emulator, sql] = SERVICE_BUS;
-    let (emulator, sql) = (image(client, emulator).await?, image(client, sql).await?);
+    let (emulator, sql) = match (image(client, emulator).await, image(client, sql).await) {
+        (Ok(emulator), Ok(sql)) => (emulator, sql),
+        (Err(one), Err(other)) => bail!("{one}, and {other}"),
+        (Err(missing), _) | (_, Err(missing)) => return Err(missing),
+    };
     let name = format!("{network}-sql");
     let sql = sql
         .with_env_var("ACCEPT_EULA", "Y")
@@ -155,10 +177,11 @@ pub async fn service_bus(
             config.as_bytes().to_vec(),
         )
         .with_network(network);
-    let (request, port) = published(request, 5672)?;
+    let (request, [amqp, http]) = all_published(request, [5672, 5300])?;
     let emulator = request.start().await.context("the Service Bus emulator")?;
     Ok(Emulator {
-        url: format!("amqp://127.0.0.1:{port}"),
+        url: format!("amqp://localhost:{amqp}"),
+        health: Some(format!("http://127.0.0.1:{http}/health")),
         _containers: vec![emulator, sql],
     })
 }
@@ -171,6 +194,7 @@ pub async fn key_vault(client: &bollard::Docker) -> Result<Emulator> {
     let container = request.start().await.context("Lowkey Vault")?;
     Ok(Emulator {
         url: format!("https://localhost:{port}"),
+        health: None,
         _containers: vec![container],
     })
 }

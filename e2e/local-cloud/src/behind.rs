@@ -3,14 +3,13 @@
 //! signed anew with the emulator's own key.
 //!
 //! Emulators check no role, and most of them no token. So what the gate refuses
-//! never reaches them, and the caller's token never does either. Each emulator is
-//! one implementation of [`Emulator`].
+//! never reaches them, and the caller's token never does either. Each emulator that
+//! speaks HTTP is one implementation of [`Emulator`]; that of Service Bus speaks AMQP,
+//! whose links are opened again there (`service_bus/relay.rs`).
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,21 +20,24 @@ use http::header::{self, HeaderName};
 use http::{HeaderMap, Method, StatusCode};
 use reqwest::redirect::Policy;
 use serde_json::{Value, json};
-use url::{Host, Url};
+use url::Url;
 
 use crate::clock::Clock;
 use crate::gate::Admitted;
 use crate::model::{Model, Resource};
+use crate::service_bus::{Relay, RelayError};
 
 mod azurite;
 mod cosmos_emulator;
 mod key_vault_emulator;
+mod place;
 #[cfg(test)]
 mod tests;
 
 use azurite::Azurite;
 use cosmos_emulator::CosmosEmulator;
 use key_vault_emulator::KeyVaultEmulator;
+pub use place::Behind;
 
 /// How long an emulator may take until it starts to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -54,61 +56,13 @@ const NOT_FORWARDED: [HeaderName; 10] = [
     HeaderName::from_static("keep-alive"),
 ];
 
-/// Which emulator holds a resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Behind {
-    /// The resource's name in the access model.
-    pub resource: String,
-    /// Where the emulator is: on this machine.
-    pub url: Url,
-    /// The file of the certificates that vouch for it, PEM; those of the system if
-    /// there is none.
-    pub ca: Option<PathBuf>,
-}
-
-impl fmt::Display for Behind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={}", self.resource, self.url)?;
-        match &self.ca {
-            Some(file) => write!(f, ",ca={}", file.display()),
-            None => Ok(()),
-        }
-    }
-}
-
-impl FromStr for Behind {
-    type Err = String;
-
-    /// Reads `RESOURCE=URL[,ca=FILE]`.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (resource, rest) = text
-            .split_once('=')
-            .ok_or("this is RESOURCE=URL[,ca=FILE], such as storage=http://127.0.0.1:10000/devstoreaccount1")?;
-        let (url, ca) = match rest.split_once(",ca=") {
-            Some((url, file)) => (url, Some(PathBuf::from(file))),
-            None => (rest, None),
-        };
-        let mut url = Url::parse(url).map_err(|error| format!("`{url}` is no URL: {error}"))?;
-        if !matches!(url.scheme(), "http" | "https") || url.query().is_some() {
-            return Err(format!("`{url}` is no http or https URL without a query"));
-        }
-        let path = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&path);
-        Ok(Self {
-            resource: resource.to_owned(),
-            url,
-            ca,
-        })
-    }
-}
-
 /// Why an emulator cannot stand behind the gate.
 #[derive(Debug, thiserror::Error)]
 pub enum BehindError {
     /// The access model has no such resource.
     #[error("the access model has no resource `{0}`")]
     NoResource(String),
-    /// A resource of this type has no emulator that is reached over HTTP.
+    /// A resource of this type has no emulator, or it is not reached so.
     #[error("`{resource}` cannot be behind the gate: {why}")]
     Unsupported {
         /// The resource.
@@ -141,6 +95,16 @@ pub enum BehindError {
         url: Url,
         /// Why.
         source: Unanswered,
+    },
+    /// It is not there, or it is none of Service Bus.
+    #[error("no Service Bus emulator for `{resource}` at {url}: {source}")]
+    Bus {
+        /// The resource.
+        resource: String,
+        /// Where it was asked.
+        url: Url,
+        /// Why.
+        source: Box<RelayError>,
     },
     /// It refuses to make what the access model wants.
     #[error("the emulator of `{resource}` does not make {what}: {status} {answer}")]
@@ -188,23 +152,66 @@ pub(crate) struct Forwarder {
     clock: Clock,
 }
 
-/// The emulators of a cloud, by the names of their resources. Each was found, and
-/// has what the access model wants.
+/// The ways to the emulators of a cloud, by the names of their resources. Each was
+/// found, and has what the access model wants.
+#[derive(Default)]
+pub(crate) struct Emulators {
+    pub(crate) http: BTreeMap<String, Arc<Forwarder>>,
+    pub(crate) buses: BTreeMap<String, Arc<Relay>>,
+}
+
+/// Finds the emulators.
 pub(crate) async fn connect(
     model: &Model,
     behind: Vec<Behind>,
     clock: &Clock,
-) -> Result<BTreeMap<String, Arc<Forwarder>>, BehindError> {
-    let mut forwarders = BTreeMap::new();
+) -> Result<Emulators, BehindError> {
+    let mut emulators = Emulators::default();
     for one in behind {
         let resource = model.resources.get(&one.resource);
         let resource = resource.ok_or_else(|| BehindError::NoResource(one.resource.clone()))?;
+        let unsupported = |why| BehindError::Unsupported {
+            resource: one.resource.clone(),
+            why,
+        };
+        if !one.is_near() {
+            return Err(unsupported(
+                "an emulator is on this machine or in its network of containers: \
+                 localhost, a loopback or private address, or a name without a dot",
+            ));
+        }
         let name = one.resource.clone();
-        let forwarder = Forwarder::new(one, resource, clock.clone())?;
-        forwarder.provision(&name).await?;
-        forwarders.insert(name, Arc::new(forwarder));
+        match (resource, one.url.scheme()) {
+            (Resource::ServiceBus(spec), "amqp") => {
+                let relay = Relay::connect(one.url.clone(), spec.queues.keys(), clock.clone());
+                let relay = relay.await.map_err(|source| BehindError::Bus {
+                    resource: one.resource,
+                    url: one.url,
+                    source: Box::new(source),
+                })?;
+                emulators.buses.insert(name, relay);
+            }
+            (Resource::ServiceBus(_), _) => {
+                return Err(unsupported(
+                    "the Service Bus emulator speaks AMQP alone: amqp://HOST:PORT",
+                ));
+            }
+            (_, "amqp") => {
+                return Err(unsupported("its emulator speaks HTTP: http:// or https://"));
+            }
+            _ => {
+                let forwarder = Forwarder::new(one, resource, clock.clone())?;
+                forwarder.provision(&name).await?;
+                emulators.http.insert(name, Arc::new(forwarder));
+            }
+        }
     }
-    Ok(forwarders)
+    Ok(emulators)
+}
+
+/// What stands for the state of a resource that an emulator holds.
+pub(crate) fn digest(url: &Url) -> Value {
+    json!({ "behind": url.as_str(), "state": "the emulator's own: not read" })
 }
 
 impl Forwarder {
@@ -218,24 +225,11 @@ impl Forwarder {
             resource: name.clone(),
             why,
         };
-        // Nothing of the caller's leaves the machine, or the network of containers.
-        let is_far = match url.host() {
-            Some(Host::Ipv4(address)) => !address.is_loopback() && !address.is_private(),
-            Some(Host::Ipv6(address)) => !address.is_loopback(),
-            Some(Host::Domain(domain)) => domain != "localhost" && domain.contains('.'),
-            None => true,
-        };
-        if is_far {
-            return Err(unsupported(
-                "an emulator is on this machine or in its network of containers: \
-                 localhost, a loopback or private address, or a name without a dot",
-            ));
-        }
         let emulator: Box<dyn Emulator> = match resource {
             Resource::Storage(spec) => Box::new(Azurite::new(&url, spec)),
             Resource::Cosmos(spec) => Box::new(CosmosEmulator::new(spec)),
             Resource::KeyVault(spec) => Box::new(KeyVaultEmulator::new(spec)),
-            Resource::ServiceBus(_) => return Err(unsupported(SERVICE_BUS)),
+            Resource::ServiceBus(_) => return Err(unsupported("its emulator speaks AMQP")),
             Resource::Graph(_) => {
                 return Err(unsupported("there is no emulator of Microsoft Graph"));
             }
@@ -347,7 +341,7 @@ impl Forwarder {
 
     /// What stands for the state of a resource that an emulator holds.
     pub(crate) fn digest(&self) -> Value {
-        json!({ "behind": self.url.as_str(), "state": "the emulator's own: not read" })
+        digest(&self.url)
     }
 }
 
@@ -359,7 +353,3 @@ fn onward(mut headers: HeaderMap) -> HeaderMap {
     }
     headers
 }
-
-/// The emulator takes SAS over AMQP, not HTTP; see `docs/emulators.md`.
-const SERVICE_BUS: &str = "the Service Bus emulator speaks AMQP alone, without TLS and with its own SAS key; \
-     each link would have to be taken apart and opened again there, which is not built";

@@ -44,7 +44,8 @@ pub struct Arguments {
     issuer: Vec<ExternalIssuer>,
     /// Let a third-party emulator hold a resource, behind the gate: what the gate
     /// admits goes on to it, signed with its own published key; what the gate refuses
-    /// never gets there. May be given several times; see docs/emulators.md.
+    /// never gets there. That of Service Bus is at an amqp URL, the others are at an
+    /// http or https URL. May be given several times; see docs/emulators.md.
     #[arg(long, value_name = "RESOURCE=URL[,ca=FILE]")]
     behind: Vec<Behind>,
     /// Serve the planes under their real host names at this address, ports 443 and

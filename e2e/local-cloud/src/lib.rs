@@ -43,6 +43,7 @@ pub use cluster::{Denial, RunningPod, TokenRequest, WebhookVersion};
 pub use directory::FederatedCredential;
 pub use entra::{EXCHANGE_AUDIENCE, ExternalIssuer};
 pub use network::Network;
+pub use service_bus::RelayError;
 pub use state::Endpoints;
 
 #[cfg(test)]

@@ -10,6 +10,10 @@
 //! duplicate detection, peek. Whatever else arrives is refused by name with
 //! `amqp:not-implemented` or status 501.
 //!
+//! The messages are in its own queues or, behind the gate, in an emulator:
+//! `relay.rs` is the way there, `link/relaying.rs` a link that is opened again at
+//! the other end of it.
+//!
 //! Follows OASIS AMQP 1.0 and Microsoft Learn, *AMQP 1.0 in Azure Service Bus:
 //! protocol guide*; rules taken from the official clients' behaviour say
 //! "observed", rules without a source "assumed".
@@ -24,6 +28,7 @@ use tokio::{
 };
 
 use crate::{
+    behind,
     clock::Clock,
     gate::{Audience, Gate},
     model::{Scope, ServiceBusSpec},
@@ -42,6 +47,7 @@ mod outcome;
 mod performatives;
 mod queue;
 mod refusal;
+mod relay;
 mod request;
 mod session;
 mod store;
@@ -50,6 +56,8 @@ mod transport;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use relay::Relay;
+pub use relay::RelayError;
 use store::SharedQueue;
 
 /// The largest message or batch, in bytes: that of the Standard tier.
@@ -58,6 +66,24 @@ const MAX_MESSAGE_SIZE: u64 = 262_144;
 /// Connections at once; Azure's own quota is 5000.
 const MAX_CONNECTIONS: usize = 1_000;
 
+/// Where the messages of a queue are.
+#[derive(Debug, Clone)]
+enum Place {
+    /// Here.
+    Own(Arc<SharedQueue>),
+    /// In an emulator; the queue's scope in the access model.
+    Emulator(Arc<Relay>, Scope),
+}
+
+impl Place {
+    fn scope(&self) -> &Scope {
+        match self {
+            Self::Own(queue) => queue.scope(),
+            Self::Emulator(_, scope) => scope,
+        }
+    }
+}
+
 /// One Service Bus namespace.
 pub struct ServiceBus {
     resource_name: String,
@@ -65,8 +91,13 @@ pub struct ServiceBus {
     gate: Gate,
     clock: Clock,
     /// By lower-case name: entity names know no case.
-    queues: BTreeMap<String, Arc<SharedQueue>>,
+    queues: BTreeMap<String, Place>,
+    /// The way to the emulator, if one holds the messages.
+    relay: Option<Arc<Relay>>,
     connections: Semaphore,
+    /// In a test this plane can stand in the emulator's place.
+    #[cfg(test)]
+    stand_in: Option<tests::Keyholder>,
     _expiry_tasks: JoinSet<()>,
 }
 
@@ -82,26 +113,33 @@ impl std::fmt::Debug for ServiceBus {
 impl ServiceBus {
     /// A namespace with the queues of `spec`, all empty. `resource_name` is its
     /// logical name in the access model, `namespace_host` the host that clients
-    /// name, such as `localbus.servicebus.windows.net`.
+    /// name, such as `localbus.servicebus.windows.net`. With a `relay` an emulator
+    /// holds the messages, behind the gate.
     ///
     /// # Panics
     ///
     /// Outside of a Tokio runtime, which runs the tasks that end locks.
-    pub fn new(
+    pub(crate) fn new(
         resource_name: &str,
         namespace_host: String,
         spec: &ServiceBusSpec,
         gate: Gate,
         clock: Clock,
+        relay: Option<Arc<Relay>>,
     ) -> Arc<Self> {
         let mut expiry_tasks = JoinSet::new();
         let mut queues = BTreeMap::new();
         for (name, spec) in &spec.queues {
             let scope = Scope::new([resource_name, "queues", name.as_str()]);
-            let queue = Arc::new(SharedQueue::new(name, scope, spec.clone()));
-            queues.insert(name.to_ascii_lowercase(), Arc::clone(&queue));
-            let clock = clock.clone();
-            expiry_tasks.spawn(async move { queue.keep_expiring(clock).await });
+            let place = if let Some(relay) = &relay {
+                Place::Emulator(Arc::clone(relay), scope)
+            } else {
+                let queue = Arc::new(SharedQueue::new(name, scope, spec.clone()));
+                let (expiring, clock) = (Arc::clone(&queue), clock.clone());
+                expiry_tasks.spawn(async move { expiring.keep_expiring(clock).await });
+                Place::Own(queue)
+            };
+            queues.insert(name.to_ascii_lowercase(), place);
         }
         Arc::new(Self {
             resource_name: resource_name.to_owned(),
@@ -109,7 +147,10 @@ impl ServiceBus {
             gate,
             clock,
             queues,
+            relay,
             connections: Semaphore::new(MAX_CONNECTIONS),
+            #[cfg(test)]
+            stand_in: None,
             _expiry_tasks: expiry_tasks,
         })
     }
@@ -126,16 +167,18 @@ impl ServiceBus {
     /// Counts and hashes of everything that is kept; no content. Probes
     /// leave it as it is.
     pub fn digest(&self) -> serde_json::Value {
-        let queues: serde_json::Map<_, _> = self
-            .queues
-            .iter()
-            .map(|(name, queue)| (name.clone(), queue.digest()))
-            .collect();
-        json!({ "queues": queues })
+        if let Some(relay) = &self.relay {
+            return behind::digest(relay.url());
+        }
+        let own = self.queues.iter().filter_map(|(name, place)| match place {
+            Place::Own(queue) => Some((name.clone(), queue.digest())),
+            Place::Emulator(..) => None,
+        });
+        json!({ "queues": own.collect::<serde_json::Map<_, _>>() })
     }
 
-    fn queue(&self, name: &str) -> Option<Arc<SharedQueue>> {
-        self.queues.get(&name.to_ascii_lowercase()).map(Arc::clone)
+    fn queue(&self, name: &str) -> Option<Place> {
+        self.queues.get(&name.to_ascii_lowercase()).cloned()
     }
 
     /// Whatever is no Entra token is audited as a missing one.

@@ -32,10 +32,18 @@ impl Fixture {
 
     /// For a test that changes Entra's keys.
     pub(crate) fn with_keys(keys: KeyRing) -> Self {
+        Self::with(keys, Clock::system())
+    }
+
+    /// Another cloud in the same time.
+    pub(crate) fn beside(&self) -> Self {
+        Self::with(self.keys.clone(), self.clock.clone())
+    }
+
+    fn with(keys: KeyRing, clock: Clock) -> Self {
         let roles = Roles::built_in();
         let model = Model::parse(include_str!("../../../infra/access.json"), &roles)
             .expect("the model is valid");
-        let clock = Clock::system();
         let audit = Audit::new(clock.clone());
         let holds = Holds::default();
         let gate = Gate::new(

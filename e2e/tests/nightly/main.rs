@@ -61,14 +61,16 @@ fn main() -> ExitCode {
     e2e::use_executable(env!("CARGO_BIN_EXE_e2e"));
     platform::pod::install_crypto_provider();
     if !cli.report {
-        let trials = vec![Trial::test(
-            "every_combination_has_a_name_of_its_own",
-            || {
+        let trials = vec![
+            Trial::test("every_combination_has_a_name_of_its_own", || {
                 let names: BTreeSet<_> = COMBINATIONS.iter().collect();
                 assert_eq!(names.len(), COMBINATIONS.len());
                 Ok(())
-            },
-        )];
+            }),
+            Trial::test("the_service_bus_emulator_gets_the_models_queues", || {
+                Ok(others::the_service_bus_emulator_gets_the_models_queues()?)
+            }),
+        ];
         return libtest_mimic::run(&cli.tests, trials).exit_code();
     }
     match report(&cli) {
@@ -142,6 +144,6 @@ async fn combination(name: &str, wanted: &Wanted) -> Result<Combination> {
         "Azurite container bare" => azurite::container_bare(name, wanted).await,
         "Cosmos DB emulator behind the gate" => others::cosmos(name, wanted).await,
         "Key Vault emulator behind the gate" => others::key_vault(name, wanted).await,
-        _ => Ok(Combination::not_here(name, others::SERVICE_BUS)),
+        _ => others::service_bus(name, wanted).await,
     }
 }

@@ -64,8 +64,8 @@ impl Stand {
         let behind = format!("{resource}={}{path}", self.url).parse();
         let behind = vec![behind.expect("a resource and a URL")];
         let connected = connect(&fixture.model, behind, &fixture.clock).await;
-        let mut forwarders = connected.expect("it is there");
-        forwarders.remove(resource).expect("it was asked for")
+        let mut emulators = connected.expect("it is there");
+        emulators.http.remove(resource).expect("it was asked for")
     }
 }
 
@@ -274,7 +274,8 @@ async fn an_emulator_is_near_answers_and_holds_what_it_can() {
     };
     for (behind, why) in [
         ("storage", "this is RESOURCE=URL"),
-        ("storage=ftp://localhost", "is no http or https URL"),
+        ("storage=ftp://localhost", "is no http, https or amqp URL"),
+        ("bus=amqp://localhost,ca=/nowhere", "is without TLS"),
         (
             "storage=http://127.0.0.1:1/a,ca=/nowhere",
             "/nowhere cannot be read",
@@ -285,7 +286,12 @@ async fn an_emulator_is_near_answers_and_holds_what_it_can() {
             "is on this machine",
         ),
         ("storage=http://192.0.2.1/a", "is on this machine"),
+        ("bus=amqp://ns.servicebus.windows.net", "is on this machine"),
+        ("bus=amqp://192.0.2.1:5672", "is on this machine"),
         ("bus=http://127.0.0.1:5672", "speaks AMQP alone"),
+        ("storage=amqp://127.0.0.1:10000", "its emulator speaks HTTP"),
+        ("bus=amqp://127.0.0.1:1", "there is no connection"),
+        ("bus=amqp://[::1]:1", "there is no connection"),
         (
             "storage=http://127.0.0.1:1/devstoreaccount1",
             "start it first",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use serde_json::Value;
 
-use crate::behind::Forwarder;
+use crate::behind::Emulators;
 use crate::blob::Blob;
 use crate::clock::Clock;
 use crate::cosmos::Cosmos;
@@ -30,16 +30,10 @@ pub(super) struct Resources {
 }
 
 impl Resources {
-    pub(super) fn new(
-        model: &Model,
-        gate: &Gate,
-        clock: &Clock,
-        emulators: &BTreeMap<String, Arc<Forwarder>>,
-    ) -> Self {
+    pub(super) fn new(model: &Model, gate: &Gate, clock: &Clock, emulators: &Emulators) -> Self {
         let mut resources = Self::default();
         for (name, resource) in &model.resources {
-            let emulator = emulators.get(name).cloned();
-            resources.add(name, resource, gate.clone(), clock.clone(), emulator);
+            resources.add(name, resource, gate.clone(), clock.clone(), emulators);
         }
         resources
     }
@@ -50,9 +44,10 @@ impl Resources {
         resource: &Resource,
         gate: Gate,
         clock: Clock,
-        emulator: Option<Arc<Forwarder>>,
+        emulators: &Emulators,
     ) {
         let host = resource.host(name);
+        let emulator = emulators.http.get(name).cloned();
         let digest: Digest = match resource {
             Resource::KeyVault(spec) => {
                 let vault = KeyVault::new(name, host.clone(), spec, gate, clock, emulator);
@@ -76,7 +71,8 @@ impl Resources {
                 Box::new(move || graph.digest())
             }
             Resource::ServiceBus(spec) => {
-                let bus = ServiceBus::new(name, host.clone(), spec, gate, clock);
+                let relay = emulators.buses.get(name).cloned();
+                let bus = ServiceBus::new(name, host.clone(), spec, gate, clock, relay);
                 self.amqp.insert(host, Arc::clone(&bus));
                 Box::new(move || bus.digest())
             }

@@ -173,7 +173,10 @@ mod tests {
         let bus = |name: &str| {
             let host = format!("{name}.servicebus.windows.net");
             let (gate, clock) = (fixture.gate.clone(), fixture.clock.clone());
-            (host.clone(), ServiceBus::new(name, host, spec, gate, clock))
+            (
+                host.clone(),
+                ServiceBus::new(name, host, spec, gate, clock, None),
+            )
         };
         let all = BTreeMap::from([bus("one"), bus("other")]);
 

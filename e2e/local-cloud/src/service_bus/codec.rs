@@ -104,6 +104,14 @@ impl Fields {
         }
     }
 
+    pub(super) fn u16(&mut self, index: usize, name: &str) -> Result<Option<u16>, Malformed> {
+        match self.take(index) {
+            Value::Null => Ok(None),
+            Value::Ushort(number) => Ok(Some(number)),
+            _ => Err(wrong_type(name, "ushort")),
+        }
+    }
+
     pub(super) fn u8(&mut self, index: usize, name: &str) -> Result<Option<u8>, Malformed> {
         match self.take(index) {
             Value::Null => Ok(None),

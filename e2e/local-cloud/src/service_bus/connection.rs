@@ -11,6 +11,7 @@ use tokio::{
     sync::mpsc,
     task::{AbortHandle, JoinSet},
 };
+use uuid::Uuid;
 
 use super::{
     ServiceBus,
@@ -62,6 +63,7 @@ enum Phase {
 #[derive(Debug)]
 pub(super) struct Connection {
     bus: Arc<ServiceBus>,
+    id: Uuid,
     /// Whether the namespace has room for it.
     admitted: bool,
     phase: Phase,
@@ -84,6 +86,7 @@ impl Connection {
     ) -> Self {
         Self {
             bus,
+            id: Uuid::new_v4(),
             admitted,
             phase: Phase::SaslHeader,
             out: BytesMut::new(),
@@ -144,7 +147,7 @@ impl Connection {
         }
         if matches!(self.phase, Phase::Open | Phase::Running) {
             tracing::debug!(
-                condition = refusal.condition,
+                condition = &*refusal.condition,
                 description = refusal.description,
                 "closing an AMQP connection"
             );
@@ -274,7 +277,7 @@ impl Connection {
         };
     }
 
-    fn on_performative(&mut self, channel: u16, performative: Performative<'_>) {
+    fn on_performative(&mut self, channel: u16, performative: Performative) {
         if self.phase == Phase::Open {
             return match performative {
                 Performative::Open(open) => self.on_open(&open),
@@ -284,7 +287,7 @@ impl Connection {
         let done = match performative {
             Performative::Open(_) => Err(not_allowed("a second open")),
             Performative::Begin(begin) => self.on_begin(channel, &begin),
-            Performative::Close => {
+            Performative::Close(_) => {
                 self.write(0, &performatives::close(None));
                 self.phase = Phase::Over { orderly: true };
                 return;
@@ -326,7 +329,7 @@ impl Connection {
         let container = self.bus.namespace_host.clone();
         self.write(
             0,
-            &performatives::open(&container, MAX_FRAME_SIZE, CHANNEL_MAX, IDLE_TIME_OUT),
+            &performatives::open(&container, None, MAX_FRAME_SIZE, CHANNEL_MAX, IDLE_TIME_OUT),
         );
     }
 
@@ -346,7 +349,7 @@ impl Connection {
     fn on_session_performative(
         &mut self,
         channel: u16,
-        performative: Performative<'_>,
+        performative: Performative,
     ) -> Result<(), Broken> {
         let out = &mut self.out;
         let Some(session) = self.sessions.get_mut(&channel) else {
@@ -357,15 +360,15 @@ impl Connection {
             Performative::Attach(attach) => return self.on_attach(channel, *attach),
             Performative::Flow(flow) => session.on_flow(&flow, out)?,
             Performative::Transfer(transfer, payload) => {
-                session.on_transfer(&transfer, payload, out)?;
+                session.on_transfer(&transfer, &payload, out)?;
             }
             Performative::Disposition(disposition) => session.on_disposition(disposition)?,
             Performative::Detach(detach) => session.on_detach(&detach, out),
-            Performative::End => {
+            Performative::End(_) => {
                 self.sessions.remove(&channel);
                 self.write(channel, &performatives::end(None));
             }
-            Performative::Open(_) | Performative::Begin(_) | Performative::Close => {}
+            Performative::Open(_) | Performative::Begin(_) | Performative::Close(_) => {}
         }
         Ok(())
     }
@@ -417,6 +420,8 @@ impl Connection {
             Ok(plan) => {
                 let port = Port {
                     id,
+                    connection: self.id,
+                    attach: attach.clone(),
                     inbox: receiver,
                     outputs: self.outputs.clone(),
                 };

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
-    ServiceBus,
+    Place, ServiceBus,
     address::{Entity, Node},
     outcome::Outcome,
     performatives::{Attach, LinkFlow, Role},
@@ -26,6 +26,7 @@ use crate::{
 };
 
 mod receiving;
+mod relaying;
 mod replying;
 mod sending;
 
@@ -60,6 +61,8 @@ pub(super) enum Input {
         token: Uuid,
         outcome: Option<Outcome>,
         settled: bool,
+        /// As the client wrote it; `outcome` is what it means.
+        state: Value,
     },
     /// Something to send, on the answering link of `$cbs` or `$management`.
     Reply(Bytes),
@@ -113,6 +116,10 @@ pub(super) enum Output {
 #[derive(Debug)]
 pub(super) struct Port {
     pub(super) id: LinkId,
+    /// The connection that the link is on, among all of the namespace.
+    pub(super) connection: Uuid,
+    /// What the client asked for.
+    pub(super) attach: Attach,
     pub(super) inbox: mpsc::Receiver<Input>,
     pub(super) outputs: mpsc::Sender<(LinkId, Output)>,
 }
@@ -133,14 +140,21 @@ pub(super) enum Plan {
     Cbs,
     /// Answers from `$cbs`.
     CbsReplies,
-    /// Requests to a queue's `$management`.
-    Management(Access),
     /// Answers from a queue's `$management`.
     ManagementReplies(Access),
-    /// Messages to a queue.
-    Send(Access),
-    /// Messages from a queue.
-    Receive(ReceiveMode, Access),
+    /// Work on a queue.
+    Work(Work, Access),
+}
+
+/// What a link does with a queue.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Work {
+    /// Messages to it.
+    Send,
+    /// Messages from it.
+    Receive(ReceiveMode),
+    /// Requests to its `$management`.
+    Manage,
 }
 
 /// What the gate has to be asked before a link opens.
@@ -152,7 +166,8 @@ pub(super) struct Access {
     permission: Permission,
     queue: String,
     part: Part,
-    display_path: String,
+    /// Where it is, as refusals show it.
+    pub(super) display_path: String,
     /// The token's caller; without one the link is refused like one without a
     /// role.
     pub(super) caller: Option<Caller>,
@@ -181,7 +196,7 @@ impl Plan {
             (Node::Management(entity), role) => {
                 let access = access("Listen", "AttachManagement", RECEIVE, entity);
                 match role {
-                    Role::Sender => Self::Management(access),
+                    Role::Sender => Self::Work(Work::Manage, access),
                     Role::Receiver => Self::ManagementReplies(access),
                 }
             }
@@ -189,7 +204,7 @@ impl Plan {
                 if entity.part == Part::DeadLetter {
                     return Err(Refusal::not_implemented("sending to a dead-letter queue"));
                 }
-                Self::Send(access("Send", "AttachSender", SEND, entity))
+                Self::Work(Work::Send, access("Send", "AttachSender", SEND, entity))
             }
             (Node::Queue(entity), Role::Receiver) => {
                 if has_filter(&attach.source) {
@@ -202,7 +217,8 @@ impl Plan {
                     Some(1) => ReceiveMode::ReceiveAndDelete,
                     _ => ReceiveMode::PeekLock,
                 };
-                Self::Receive(mode, access("Listen", "AttachReceiver", RECEIVE, entity))
+                let access = access("Listen", "AttachReceiver", RECEIVE, entity);
+                Self::Work(Work::Receive(mode), access)
             }
         })
     }
@@ -219,39 +235,58 @@ pub(super) async fn run(bus: Arc<ServiceBus>, port: Port, plan: Plan) {
             port.emit(Output::Attached).await;
             replying::run(&bus, port, None).await;
         }
-        Plan::Management(access) => {
-            if let Some((entry, port)) = open(&bus, port, access).await {
-                super::management::run(&bus, port, entry).await;
-            }
-        }
         Plan::ManagementReplies(access) => {
-            if let Some((entry, port)) = open(&bus, port, access).await {
+            if let Some((entry, port)) = enter(&bus, port, access).await {
+                port.emit(Output::Attached).await;
                 replying::run(&bus, port, Some(entry)).await;
             }
         }
-        Plan::Send(access) => {
-            if let Some((entry, port)) = open(&bus, port, access).await {
-                sending::run(&bus, port, entry).await;
-            }
-        }
-        Plan::Receive(mode, access) => {
-            if let Some((entry, port)) = open(&bus, port, access).await {
-                receiving::run(&bus, port, entry, mode).await;
+        Plan::Work(work, access) => {
+            if let Some((entry, port)) = enter(&bus, port, access).await {
+                self::work(&bus, port, entry, work).await;
             }
         }
     }
 }
 
-/// A queue that a link was let into.
+/// Works on the queue where its messages are: here, or in an emulator.
+async fn work(bus: &ServiceBus, port: Port, entry: Entry<Place>, work: Work) {
+    match entry.queue.clone() {
+        Place::Own(queue) => {
+            let entry = entry.at(queue);
+            port.emit(Output::Attached).await;
+            match work {
+                Work::Send => sending::run(bus, port, entry).await,
+                Work::Receive(mode) => receiving::run(bus, port, entry, mode).await,
+                Work::Manage => super::management::run(bus, port, entry).await,
+            }
+        }
+        Place::Emulator(relay, _) => {
+            relaying::run(bus, port, entry.at(relay), work).await;
+        }
+    }
+}
+
+/// A queue that a link was let into, with what the link works on.
 #[derive(Debug)]
-pub(super) struct Entry {
-    access: Access,
-    pub(super) queue: Arc<SharedQueue>,
+pub(super) struct Entry<Q = Arc<SharedQueue>> {
+    pub(super) access: Access,
+    pub(super) queue: Q,
     pub(super) part: Part,
     pub(super) admitted: Admitted,
 }
 
-impl Entry {
+impl<Q> Entry<Q> {
+    /// The same admission, for what is worked on.
+    fn at<R>(self, queue: R) -> Entry<R> {
+        Entry {
+            access: self.access,
+            queue,
+            part: self.part,
+            admitted: self.admitted,
+        }
+    }
+
     /// Asks the gate again, for a new token on the connection. The open link
     /// lives on only if the role is still there.
     pub(super) async fn readmit(
@@ -265,7 +300,8 @@ impl Entry {
     }
 }
 
-async fn open(bus: &ServiceBus, port: Port, access: Access) -> Option<(Entry, Port)> {
+/// Lets a link in, or refuses it.
+async fn enter(bus: &ServiceBus, port: Port, access: Access) -> Option<(Entry<Place>, Port)> {
     // Authorisation precedes existence: who has no role learns nothing about
     // which queues there are.
     let admitted = match admit(bus, &access).await {
@@ -281,7 +317,6 @@ async fn open(bus: &ServiceBus, port: Port, access: Access) -> Option<(Entry, Po
         port.emit(Output::Detach(refusal)).await;
         return None;
     };
-    port.emit(Output::Attached).await;
     let entry = Entry {
         part: access.part,
         access,

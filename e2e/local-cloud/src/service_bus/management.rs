@@ -15,7 +15,7 @@ use super::{
     link::{Entry, Incoming, Input, Output, Port, settle},
     message::Map,
     outcome::{self, Outcome},
-    queue::{LockLost, reason},
+    queue::{LockLost, Part, reason},
     refusal::Refusal,
     request::{Answer, Request},
 };
@@ -39,23 +39,58 @@ pub(super) async fn run(bus: &ServiceBus, mut port: Port, mut entry: Entry) {
     }
 }
 
+/// What a request asks for, of what is played.
+#[derive(Debug)]
+pub(super) enum Operation {
+    RenewLocks(Vec<Uuid>),
+    Peek { from: i64, count: usize },
+    UpdateDisposition(Vec<Uuid>, Outcome),
+}
+
 /// Why an operation was not done: status and, in `errorCondition`, the refusal.
-struct Failed(i32, Refusal);
+#[derive(Debug)]
+pub(super) struct Failed(i32, Refusal);
+
+impl Operation {
+    /// Reads a request. What is not played is refused by name.
+    pub(super) fn of(request: &Request, part: Part) -> Result<Self, Failed> {
+        match request.text("operation").unwrap_or_default() {
+            "com.microsoft:renew-lock" => Ok(Self::RenewLocks(lock_tokens(request)?)),
+            "com.microsoft:peek-message" => Ok(Self::Peek {
+                from: number(request, "from-sequence-number")?,
+                count: usize::try_from(number(request, "message-count")?)
+                    .map_err(|_| invalid("message-count is negative"))?,
+            }),
+            "com.microsoft:update-disposition" => {
+                let outcome = disposition(request)?;
+                match outcome.not_played(part) {
+                    None => Ok(Self::UpdateDisposition(lock_tokens(request)?, outcome)),
+                    Some(refusal) => Err(Failed(501, refusal)),
+                }
+            }
+            other => {
+                let what = format!("management operation {other:?}");
+                Err(Failed(501, Refusal::not_implemented(&what)))
+            }
+        }
+    }
+
+    /// Its names in the audit: a disposition stands there once for each message.
+    pub(super) fn audited(&self) -> Vec<&'static str> {
+        match self {
+            Self::RenewLocks(_) => vec!["RenewLock"],
+            Self::Peek { .. } => vec!["Peek"],
+            Self::UpdateDisposition(tokens, outcome) => vec![outcome.operation(); tokens.len()],
+        }
+    }
+}
 
 async fn answer(bus: &ServiceBus, port: &Port, entry: &Entry, delivery: Incoming) {
     let state = match Request::parse(&delivery.payload) {
         Ok(request) => {
-            let operation = request.text("operation").unwrap_or_default();
-            let done = match operation {
-                "com.microsoft:renew-lock" => renew_locks(bus, entry, &request).await,
-                "com.microsoft:peek-message" => peek(bus, entry, &request).await,
-                "com.microsoft:update-disposition" => {
-                    update_disposition(bus, entry, &request).await
-                }
-                other => Err(Failed(
-                    501,
-                    Refusal::not_implemented(&format!("management operation {other:?}")),
-                )),
+            let done = match Operation::of(&request, entry.part) {
+                Ok(operation) => carry_out(bus, entry, operation).await,
+                Err(failed) => Err(failed),
             };
             let reply_to = request.reply_to.clone();
             let payload = request.answer(as_answer(done));
@@ -71,7 +106,22 @@ async fn answer(bus: &ServiceBus, port: &Port, entry: &Entry, delivery: Incoming
     port.emit(output).await;
 }
 
-fn as_answer(done: Result<Option<Value>, Failed>) -> Answer {
+async fn carry_out(
+    bus: &ServiceBus,
+    entry: &Entry,
+    operation: Operation,
+) -> Result<Option<Value>, Failed> {
+    match operation {
+        Operation::RenewLocks(tokens) => renew_locks(bus, entry, tokens).await,
+        Operation::Peek { from, count } => Ok(peek(bus, entry, from, count).await),
+        Operation::UpdateDisposition(tokens, outcome) => {
+            update_disposition(bus, entry, tokens, &outcome).await
+        }
+    }
+}
+
+/// The answer to a request that was done, with what came of it, or was not.
+pub(super) fn as_answer(done: Result<Option<Value>, Failed>) -> Answer {
     let (status, description, condition, body) = match done {
         Ok(Some(body)) => (200, "OK".to_owned(), None, body),
         Ok(None) => (204, "No Content".to_owned(), None, Value::Null),
@@ -87,7 +137,7 @@ fn as_answer(done: Result<Option<Value>, Failed>) -> Answer {
         ("statusDescription", Value::String(description)),
     ];
     if let Some(condition) = condition {
-        application_properties.push(("errorCondition", codec::symbol(condition)));
+        application_properties.push(("errorCondition", codec::symbol(&condition)));
     }
     Answer {
         application_properties,
@@ -98,9 +148,8 @@ fn as_answer(done: Result<Option<Value>, Failed>) -> Answer {
 async fn renew_locks(
     bus: &ServiceBus,
     entry: &Entry,
-    request: &Request,
+    tokens: Vec<Uuid>,
 ) -> Result<Option<Value>, Failed> {
-    let tokens = lock_tokens(request)?;
     bus.gate.pass(&entry.admitted, "RenewLock").await;
     let now = bus.clock.now();
     let mut expirations = Vec::new();
@@ -115,10 +164,7 @@ async fn renew_locks(
     Ok(Some(map([("expirations", expirations)])))
 }
 
-async fn peek(bus: &ServiceBus, entry: &Entry, request: &Request) -> Result<Option<Value>, Failed> {
-    let from = number(request, "from-sequence-number")?;
-    let count = usize::try_from(number(request, "message-count")?)
-        .map_err(|_| invalid("message-count is negative"))?;
+async fn peek(bus: &ServiceBus, entry: &Entry, from: i64, count: usize) -> Option<Value> {
     bus.gate.pass(&entry.admitted, "Peek").await;
     let now = bus.clock.now();
     let peeked = entry.queue.with(|queue| {
@@ -141,53 +187,48 @@ async fn peek(bus: &ServiceBus, entry: &Entry, request: &Request) -> Result<Opti
         })
         .map(|message| map([("message", Value::Binary(ByteBuf::from(message.to_vec())))]))
         .collect();
-    if messages.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(map([("messages", Value::List(messages))])))
+    (!messages.is_empty()).then(|| map([("messages", Value::List(messages))]))
 }
 
 async fn update_disposition(
     bus: &ServiceBus,
     entry: &Entry,
-    request: &Request,
+    tokens: Vec<Uuid>,
+    outcome: &Outcome,
 ) -> Result<Option<Value>, Failed> {
-    let tokens = lock_tokens(request)?;
+    for token in tokens {
+        settle(bus, entry, token, outcome)
+            .await
+            .map_err(|refusal| Failed(410, refusal))?;
+    }
+    Ok(Some(Value::Map(OrderedMap::new())))
+}
+
+/// The decision that an `update-disposition` carries.
+fn disposition(request: &Request) -> Result<Outcome, Failed> {
     let text = |name| request.argument(name).and_then(codec::text);
     let changes = match request.argument("properties-to-modify") {
         Some(Value::Map(changes)) => changes.clone(),
         _ => Map::new(),
     };
     let status = text("disposition-status").unwrap_or_default();
-    let outcome = match status {
-        "completed" => Outcome::Complete,
-        "abandoned" => Outcome::Abandon(changes),
-        "defered" => Outcome::Defer,
+    match status {
+        "completed" => Ok(Outcome::Complete),
+        "abandoned" => Ok(Outcome::Abandon(changes)),
+        "defered" => Ok(Outcome::Defer),
         "suspended" => {
             let mut changes = changes;
             let why = reason(text("deadletter-reason"), text("deadletter-description"));
             for (name, value) in &why {
                 changes.insert(name.clone(), value.clone());
             }
-            Outcome::DeadLetter(changes)
+            Ok(Outcome::DeadLetter(changes))
         }
         other => {
             let what = format!("disposition-status {other:?}");
-            return Err(Failed(501, Refusal::not_implemented(&what)));
+            Err(Failed(501, Refusal::not_implemented(&what)))
         }
-    };
-    for token in tokens {
-        settle(bus, entry, token, &outcome)
-            .await
-            .map_err(|refusal| {
-                let status = match refusal.condition {
-                    "com.microsoft:message-lock-lost" => 410,
-                    _ => 501,
-                };
-                Failed(status, refusal)
-            })?;
     }
-    Ok(Some(Value::Map(OrderedMap::new())))
 }
 
 fn lock_tokens(request: &Request) -> Result<Vec<Uuid>, Failed> {

@@ -9,7 +9,7 @@ use super::{
     codec::{self, Fields, Malformed, described},
     message::Map,
     performatives,
-    queue::reason,
+    queue::{Part, reason},
     refusal::Refusal,
 };
 
@@ -56,6 +56,17 @@ impl Outcome {
         })
     }
 
+    /// What is not played of it, by name.
+    pub(super) fn not_played(&self, part: Part) -> Option<Refusal> {
+        match self {
+            Self::Defer => Some(Refusal::not_implemented("deferring a message")),
+            Self::DeadLetter(_) if part == Part::DeadLetter => Some(Refusal::not_implemented(
+                "dead-lettering from a dead-letter queue",
+            )),
+            _ => None,
+        }
+    }
+
     /// The operation's name in the audit.
     pub(super) fn operation(&self) -> &'static str {
         match self {
@@ -73,7 +84,7 @@ impl Outcome {
         match self {
             Self::Complete => accepted(),
             Self::Abandon(_) | Self::Defer => performatives::full_length(MODIFIED, 3, []),
-            Self::Release => described(RELEASED, Value::List(Vec::new())),
+            Self::Release => released(),
             Self::DeadLetter(_) => performatives::full_length(REJECTED, 1, []),
         }
     }
@@ -81,6 +92,22 @@ impl Outcome {
 
 pub(super) fn accepted() -> Value {
     described(ACCEPTED, Value::List(Vec::new()))
+}
+
+pub(super) fn released() -> Value {
+    described(RELEASED, Value::List(Vec::new()))
+}
+
+/// The error of an outcome that is a rejection.
+pub(super) fn refused(state: Value) -> Result<(), Refusal> {
+    match codec::open_described(state) {
+        Ok((REJECTED, fields)) => {
+            let error = Fields::new(fields).map(|mut fields| fields.take(0));
+            let error = error.ok().and_then(performatives::parse_error);
+            Err(error.unwrap_or_else(|| Refusal::new("amqp:internal-error", "rejected")))
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn rejected(refusal: &Refusal) -> Value {

@@ -1,11 +1,13 @@
 //! The performatives of AMQP 1.0: what the broker understands of those that it
-//! receives, and how it writes its own.
+//! receives, and how it writes its own. At an emulator it is a client, and writes
+//! a client's.
 //!
 //! Every list that the broker writes has its full length, with nulls at the end
 //! where nothing is said: the official Python client up to 7.14.3 reads
 //! performatives by position and fails on shortened ones (observed).
 //! Follows OASIS AMQP 1.0 part 2, section 2.7.
 
+use bytes::Bytes;
 use serde_amqp::Value;
 use serde_bytes::ByteBuf;
 
@@ -16,28 +18,33 @@ use super::{
 
 /// A frame's body, parsed.
 #[derive(Debug)]
-pub(super) enum Performative<'frame> {
+pub(super) enum Performative {
     Open(Open),
     Begin(Begin),
     Attach(Box<Attach>),
     Flow(Flow),
-    Transfer(Transfer, &'frame [u8]),
+    Transfer(Transfer, Bytes),
     Disposition(Disposition),
     Detach(Detach),
-    End,
-    Close,
+    /// With its error, if there is one.
+    End(Option<Refusal>),
+    /// With its error, if there is one.
+    Close(Option<Refusal>),
 }
 
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) hostname: Option<String>,
     pub(super) max_frame_size: Option<u32>,
+    pub(super) channel_max: Option<u16>,
     /// In milliseconds.
     pub(super) idle_time_out: Option<u32>,
 }
 
 #[derive(Debug)]
 pub(super) struct Begin {
+    /// The channel of the begin that this one answers.
+    pub(super) remote_channel: Option<u16>,
     pub(super) next_outgoing_id: u32,
     pub(super) incoming_window: u32,
 }
@@ -103,6 +110,7 @@ pub(super) struct LinkFlow {
 pub(super) struct Transfer {
     pub(super) handle: u32,
     pub(super) delivery_id: Option<u32>,
+    pub(super) delivery_tag: Value,
     pub(super) message_format: Option<u32>,
     pub(super) settled: bool,
     pub(super) more: bool,
@@ -122,22 +130,26 @@ pub(super) struct Disposition {
 pub(super) struct Detach {
     pub(super) handle: u32,
     pub(super) closed: bool,
+    pub(super) error: Option<Refusal>,
 }
 
-impl<'frame> Performative<'frame> {
+impl Performative {
     /// Parses a frame's body. What follows a transfer is its payload; anything
     /// after another performative is ignored, as AMQP asks.
-    pub(super) fn parse(body: &'frame [u8]) -> Result<Self, Malformed> {
+    pub(super) fn parse(body: &Bytes) -> Result<Self, Malformed> {
         let (value, payload) = codec::decode(body)?;
+        let payload = body.slice_ref(payload);
         let (code, fields) = codec::open_described(value)?;
         let mut fields = Fields::new(fields)?;
         Ok(match code {
             0x10 => Self::Open(Open {
                 hostname: fields.text(1, "hostname")?,
                 max_frame_size: fields.u32(2, "max-frame-size")?,
+                channel_max: fields.u16(3, "channel-max")?,
                 idle_time_out: fields.u32(4, "idle-time-out")?,
             }),
             0x11 => Self::Begin(Begin {
+                remote_channel: fields.u16(0, "remote-channel")?,
                 next_outgoing_id: required(fields.u32(1, "next-outgoing-id")?, "next-outgoing-id")?,
                 incoming_window: required(fields.u32(2, "incoming-window")?, "incoming-window")?,
             }),
@@ -166,6 +178,7 @@ impl<'frame> Performative<'frame> {
                 Transfer {
                     handle: required(fields.u32(0, "handle")?, "handle")?,
                     delivery_id: fields.u32(1, "delivery-id")?,
+                    delivery_tag: fields.take(2),
                     message_format: fields.u32(3, "message-format")?,
                     settled: fields.flag(4, "settled")?,
                     more: fields.flag(5, "more")?,
@@ -186,9 +199,10 @@ impl<'frame> Performative<'frame> {
             0x16 => Self::Detach(Detach {
                 handle: required(fields.u32(0, "handle")?, "handle")?,
                 closed: fields.flag(1, "closed")?,
+                error: parse_error(fields.take(2)),
             }),
-            0x17 => Self::End,
-            0x18 => Self::Close,
+            0x17 => Self::End(parse_error(fields.take(0))),
+            0x18 => Self::Close(parse_error(fields.take(0))),
             other => {
                 return Err(Malformed::new(format!(
                     "descriptor {other:#04x} is not a performative"
@@ -198,14 +212,51 @@ impl<'frame> Performative<'frame> {
     }
 }
 
+/// The reason that the peer gives, as far as it is understood: it ends something
+/// either way.
+pub(super) fn parse_error(error: Value) -> Option<Refusal> {
+    let mut error = Fields::new(codec::open_described(error).ok()?.1).ok()?;
+    let condition = error.text(0, "condition").ok()??;
+    let description = error.text(1, "description").ok()?;
+    Some(Refusal::new(condition, description.unwrap_or_default()))
+}
+
+/// The fields of a SASL frame that has to be this one.
+fn parse_sasl(body: &[u8], code: u64, name: &str) -> Result<Fields, Malformed> {
+    let (value, _) = codec::decode(body)?;
+    match codec::open_described(value)? {
+        (found, fields) if found == code => Fields::new(fields),
+        _ => Err(Malformed::new(format!("{name} is expected"))),
+    }
+}
+
 /// The mechanism in a SASL init frame.
 pub(super) fn parse_sasl_init(body: &[u8]) -> Result<String, Malformed> {
-    let (value, _) = codec::decode(body)?;
-    let (code, fields) = codec::open_described(value)?;
-    if code != 0x41 {
-        return Err(Malformed::new("sasl-init is expected"));
-    }
-    required(Fields::new(fields)?.text(0, "mechanism")?, "mechanism")
+    let mut fields = parse_sasl(body, 0x41, "sasl-init")?;
+    required(fields.text(0, "mechanism")?, "mechanism")
+}
+
+/// Whether the mechanism is among those of a SASL mechanisms frame; a single one
+/// may come without an array around it.
+pub(super) fn offers_mechanism(body: &[u8], mechanism: &str) -> Result<bool, Malformed> {
+    let offered = match parse_sasl(body, 0x40, "sasl-mechanisms")?.take(0) {
+        Value::Array(offered) => offered.0,
+        one => vec![one],
+    };
+    Ok(offered
+        .iter()
+        .any(|offered| codec::text(offered) == Some(mechanism)))
+}
+
+/// The code of a SASL outcome frame; 0: authenticated.
+pub(super) fn parse_sasl_outcome(body: &[u8]) -> Result<u8, Malformed> {
+    let mut fields = parse_sasl(body, 0x44, "sasl-outcome")?;
+    required(fields.u8(0, "code")?, "code")
+}
+
+/// A client's choice of a mechanism that has nothing more to say.
+pub(super) fn sasl_init(mechanism: &str) -> Value {
+    full_length(0x41, 3, [codec::symbol(mechanism)])
 }
 
 pub(super) fn sasl_mechanisms(mechanism: &str) -> Value {
@@ -221,6 +272,7 @@ pub(super) fn sasl_outcome(code: u8) -> Value {
 /// `idle_time_out` in milliseconds.
 pub(super) fn open(
     container_id: &str,
+    hostname: Option<&str>,
     max_frame_size: u32,
     channel_max: u16,
     idle_time_out: u32,
@@ -230,7 +282,7 @@ pub(super) fn open(
         10,
         [
             Value::String(container_id.to_owned()),
-            Value::Null,
+            hostname.map_or(Value::Null, Value::from),
             Value::Uint(max_frame_size),
             Value::Ushort(channel_max),
             Value::Uint(idle_time_out),
@@ -238,12 +290,13 @@ pub(super) fn open(
     )
 }
 
-pub(super) fn begin(remote_channel: u16, window: u32, handle_max: u32) -> Value {
+/// `remote_channel`: that of the begin that this one answers.
+pub(super) fn begin(remote_channel: Option<u16>, window: u32, handle_max: u32) -> Value {
     full_length(
         0x11,
         8,
         [
-            Value::Ushort(remote_channel),
+            remote_channel.map_or(Value::Null, Value::Ushort),
             Value::Uint(0),
             Value::Uint(window),
             Value::Uint(window),
@@ -260,6 +313,45 @@ pub(super) fn attach(request: &Attach, max_message_size: u64) -> Value {
         padded(request.target.clone(), 7),
         Value::Ulong(max_message_size),
     )
+}
+
+/// A client's attach. The settle modes are the sender's and the receiver's.
+pub(super) fn client_attach(
+    name: &str,
+    handle: u32,
+    role: Role,
+    (snd_settle_mode, rcv_settle_mode): (Option<u8>, Option<u8>),
+    source: Value,
+    target: Value,
+) -> Value {
+    let initial_delivery_count = match role {
+        Role::Sender => Value::Uint(0),
+        Role::Receiver => Value::Null,
+    };
+    full_length(
+        0x12,
+        14,
+        [
+            Value::from(name),
+            Value::Uint(handle),
+            role.value(),
+            snd_settle_mode.map_or(Value::Null, Value::Ubyte),
+            rcv_settle_mode.map_or(Value::Null, Value::Ubyte),
+            source,
+            target,
+            Value::Null,
+            Value::Null,
+            initial_delivery_count,
+        ],
+    )
+}
+
+pub(super) fn source(address: Option<&str>) -> Value {
+    full_length(0x28, 11, [address.map_or(Value::Null, Value::from)])
+}
+
+pub(super) fn target(address: Option<&str>) -> Value {
+    full_length(0x29, 7, [address.map_or(Value::Null, Value::from)])
 }
 
 /// The answer to a refused attach, followed at once by a detach with the reason.
@@ -302,7 +394,8 @@ pub(super) struct SessionFlow {
     pub(super) outgoing_window: u32,
 }
 
-pub(super) fn flow(session: SessionFlow, link: Option<(u32, LinkFlow)>) -> Value {
+/// `echo`: the peer is asked to answer with a flow of its own.
+pub(super) fn flow(session: SessionFlow, link: Option<(u32, LinkFlow)>, echo: bool) -> Value {
     let mut fields = vec![
         Value::Uint(session.next_incoming_id),
         Value::Uint(session.incoming_window),
@@ -316,7 +409,7 @@ pub(super) fn flow(session: SessionFlow, link: Option<(u32, LinkFlow)>) -> Value
             Value::Uint(link.credit),
             Value::Null,
             Value::Bool(link.drain),
-            Value::Bool(false),
+            Value::Bool(echo),
         ]);
     }
     full_length(0x13, 11, fields)
@@ -327,6 +420,7 @@ pub(super) fn transfer(
     handle: u32,
     delivery_id: u32,
     delivery_tag: &[u8],
+    message_format: u32,
     settled: bool,
     more: bool,
 ) -> Value {
@@ -337,7 +431,7 @@ pub(super) fn transfer(
             Value::Uint(handle),
             Value::Uint(delivery_id),
             Value::Binary(ByteBuf::from(delivery_tag)),
-            Value::Uint(0),
+            Value::Uint(message_format),
             Value::Bool(settled),
             Value::Bool(more),
         ],
@@ -354,8 +448,8 @@ pub(super) fn continued_transfer(handle: u32, more: bool) -> Value {
     full_length(0x14, 11, fields)
 }
 
-/// A settled disposition of one delivery. `role`: the broker's own.
-pub(super) fn disposition(role: Role, delivery_id: u32, state: Value) -> Value {
+/// A disposition of one delivery. `role`: the writer's own.
+pub(super) fn disposition(role: Role, delivery_id: u32, settled: bool, state: Value) -> Value {
     full_length(
         0x15,
         6,
@@ -363,7 +457,7 @@ pub(super) fn disposition(role: Role, delivery_id: u32, state: Value) -> Value {
             role.value(),
             Value::Uint(delivery_id),
             Value::Uint(delivery_id),
-            Value::Bool(true),
+            Value::Bool(settled),
             state,
             Value::Bool(false),
         ],
@@ -404,7 +498,7 @@ pub(super) fn error(refusal: Option<&Refusal>) -> Value {
             0x1d,
             3,
             [
-                codec::symbol(refusal.condition),
+                codec::symbol(&refusal.condition),
                 Value::String(refusal.description.clone()),
             ],
         )
@@ -468,15 +562,15 @@ mod tests {
             outgoing_window: 1,
         };
         for (length, performative) in [
-            (10, open("id", 512, 1, 0)),
-            (8, begin(0, 1, 1)),
+            (10, open("id", None, 512, 1, 0)),
+            (8, begin(Some(0), 1, 1)),
             (14, attach(&request, 1)),
             (14, refused_attach(&request)),
-            (11, flow(session, None)),
-            (11, flow(session, Some((0, LinkFlow::default())))),
-            (11, transfer(0, 0, b"tag", false, false)),
+            (11, flow(session, None, false)),
+            (11, flow(session, Some((0, LinkFlow::default())), true)),
+            (11, transfer(0, 0, b"tag", 0, false, false)),
             (11, continued_transfer(0, false)),
-            (6, disposition(Role::Sender, 0, Value::Null)),
+            (6, disposition(Role::Sender, 0, true, Value::Null)),
             (3, detach(0, true, None)),
             (1, end(None)),
             (1, close(None)),
@@ -507,7 +601,7 @@ mod tests {
             ),
         ] {
             let bytes = codec::encode(&value);
-            let error = Performative::parse(&bytes).unwrap_err();
+            let error = Performative::parse(&bytes.into()).unwrap_err();
             assert_eq!(error, Malformed::new(message));
         }
     }

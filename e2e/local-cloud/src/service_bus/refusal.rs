@@ -4,20 +4,25 @@
 //! (azure-sdk-for-net#44734 and others) and *Service Bus messaging exceptions*.
 //! Texts marked "assumed" follow their pattern but were not found quoted.
 
+use std::borrow::Cow;
+
 use time::{OffsetDateTime, macros::format_description};
 use uuid::Uuid;
 
 /// An AMQP error: a condition and a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal {
-    pub(super) condition: &'static str,
+    pub(super) condition: Cow<'static, str>,
     pub(super) description: String,
 }
 
 impl Refusal {
-    pub(super) fn new(condition: &'static str, description: impl Into<String>) -> Self {
+    pub(super) fn new(
+        condition: impl Into<Cow<'static, str>>,
+        description: impl Into<String>,
+    ) -> Self {
         Self {
-            condition,
+            condition: condition.into(),
             description: description.into(),
         }
     }

@@ -8,6 +8,9 @@ use super::{
     message::{Map, Plain},
 };
 
+/// The application property that names the receiver which a lock is of.
+const ASSOCIATED_LINK: &str = "associated-link-name";
+
 /// One request.
 #[derive(Debug)]
 pub(super) struct Request {
@@ -49,6 +52,22 @@ impl Request {
         }
     }
 
+    /// The same request for another node of the same kind: where the answer goes,
+    /// and what the link is called that it speaks of, are named as there.
+    pub(super) fn forwarded(mut self, reply_to: &str, name: impl Fn(&str) -> String) -> Bytes {
+        let link = self.text(ASSOCIATED_LINK).map(name);
+        if let Some(link) = link {
+            self.application_properties
+                .insert(Value::from(ASSOCIATED_LINK), Value::String(link));
+        }
+        message(
+            self.message_id,
+            reply_to,
+            self.application_properties,
+            self.body,
+        )
+    }
+
     /// The encoded answer.
     pub(super) fn answer(self, answer: Answer) -> Bytes {
         let mut properties = vec![Value::Null; 13];
@@ -62,4 +81,19 @@ impl Request {
             .collect();
         Plain::encode(properties, application_properties, answer.body)
     }
+}
+
+/// An encoded request.
+pub(super) fn message(
+    id: Value,
+    reply_to: &str,
+    application_properties: Map,
+    body: Value,
+) -> Bytes {
+    let mut properties = vec![Value::Null; 13];
+    if let [first, _, _, _, reply, ..] = properties.as_mut_slice() {
+        *first = id;
+        *reply = Value::from(reply_to);
+    }
+    Plain::encode(properties, application_properties, body)
 }

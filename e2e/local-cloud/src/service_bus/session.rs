@@ -94,7 +94,10 @@ impl Session {
             unsettled: BTreeMap::new(),
             waiting: VecDeque::new(),
         };
-        session.write(out, &performatives::begin(channel, WINDOW, HANDLE_MAX));
+        session.write(
+            out,
+            &performatives::begin(Some(channel), WINDOW, HANDLE_MAX),
+        );
         session
     }
 
@@ -186,8 +189,9 @@ impl Session {
         }
         let malformed =
             |malformed: codec::Malformed| Broken::Connection(Refusal::decode(&malformed.0));
-        let outcome = Outcome::parse(disposition.state).map_err(malformed)?;
-        if outcome.is_none() && !disposition.settled {
+        let Disposition { settled, state, .. } = disposition;
+        let outcome = Outcome::parse(state.clone()).map_err(malformed)?;
+        if outcome.is_none() && !settled {
             return Ok(());
         }
         let range = disposition.first..=disposition.last;
@@ -199,7 +203,8 @@ impl Session {
                     delivery_id,
                     token: unsettled.token,
                     outcome: outcome.clone(),
-                    settled: disposition.settled,
+                    settled,
+                    state: state.clone(),
                 })?;
             }
         }
@@ -270,7 +275,7 @@ impl Session {
                 if let Some(state) = state {
                     self.write(
                         out,
-                        &performatives::disposition(Role::Receiver, delivery_id, state),
+                        &performatives::disposition(Role::Receiver, delivery_id, true, state),
                     );
                 }
                 self.top_up(id, out);
@@ -301,7 +306,7 @@ impl Session {
             }
             Output::Settled { delivery_id, state } => self.write(
                 out,
-                &performatives::disposition(Role::Sender, delivery_id, state),
+                &performatives::disposition(Role::Sender, delivery_id, true, state),
             ),
             Output::Flow(flow) => {
                 self.waiting.push_back(Waiting::Flow(id, flow));
@@ -365,7 +370,7 @@ impl Session {
                 performatives::continued_transfer(link.handle, more)
             } else {
                 let tag = tag.to_bytes_le();
-                performatives::transfer(link.handle, delivery_id, &tag, settled, more)
+                performatives::transfer(link.handle, delivery_id, &tag, 0, settled, more)
             }
         };
         // Eight bytes of frame header; `more` takes one byte either way.
@@ -405,7 +410,7 @@ impl Session {
             next_outgoing_id: self.next_outgoing_id,
             outgoing_window: WINDOW,
         };
-        self.write(out, &performatives::flow(session, link));
+        self.write(out, &performatives::flow(session, link, false));
     }
 
     fn write(&self, out: &mut BytesMut, performative: &serde_amqp::Value) {

@@ -6,3 +6,8 @@ mod client;
 mod locks;
 mod messages;
 mod protocol;
+mod relay;
+mod stand_in;
+mod upstream;
+
+pub(super) use stand_in::Keyholder;

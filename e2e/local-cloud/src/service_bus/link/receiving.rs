@@ -3,7 +3,6 @@
 //! A link that goes away leaves its locks until they expire. Assumed from the
 //! official clients, which release prefetched messages themselves on close.
 
-use time::OffsetDateTime;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -12,7 +11,7 @@ use crate::service_bus::{
     ServiceBus,
     outcome::{self, Outcome},
     performatives::LinkFlow,
-    queue::{LockLost, Part, Queue, ReceiveMode},
+    queue::{LockLost, ReceiveMode},
     refusal::Refusal,
 };
 
@@ -82,6 +81,7 @@ impl Receiving<'_> {
                 token,
                 outcome,
                 settled,
+                state: _,
             } => {
                 self.unsettled = self.unsettled.saturating_sub(1);
                 if let Some(outcome) = outcome {
@@ -189,62 +189,19 @@ pub(in crate::service_bus) async fn settle(
     outcome: &Outcome,
 ) -> Result<(), Refusal> {
     let Entry { admitted, part, .. } = entry;
-    let part = *part;
-    let carry_out = CarryOut {
-        bus,
-        entry,
-        operation: outcome.operation(),
-    };
-    match outcome {
-        Outcome::Complete => {
-            carry_out
-                .with(|queue, now| queue.complete(admitted, now, part, token))
-                .await
-        }
-        Outcome::Abandon(changes) => {
-            carry_out
-                .with(|queue, now| queue.abandon(admitted, now, part, token, changes))
-                .await
-        }
-        Outcome::Release => {
-            carry_out
-                .with(|queue, now| queue.release(admitted, now, part, token))
-                .await
-        }
-        Outcome::DeadLetter(_) if part == Part::DeadLetter => Err(Refusal::not_implemented(
-            "dead-lettering from a dead-letter queue",
-        )),
-        Outcome::DeadLetter(changes) => {
-            carry_out
-                .with(|queue, now| queue.dead_letter(admitted, now, token, changes))
-                .await
-        }
-        Outcome::Defer => Err(Refusal::not_implemented("deferring a message")),
+    if let Some(refusal) = outcome.not_played(*part) {
+        return Err(refusal);
     }
-}
-
-/// An operation that is played: it passes the gate first.
-struct CarryOut<'link> {
-    bus: &'link ServiceBus,
-    entry: &'link Entry,
-    operation: &'static str,
-}
-
-impl CarryOut<'_> {
-    async fn with(
-        self,
-        call: impl FnOnce(&mut Queue, OffsetDateTime) -> Result<(), LockLost>,
-    ) -> Result<(), Refusal> {
-        self.bus
-            .gate
-            .pass(&self.entry.admitted, self.operation)
-            .await;
-        let now = self.bus.clock.now();
-        self.entry
-            .queue
-            .with(|queue| call(queue, now))
-            .map_err(|LockLost| Refusal::lock_lost(now))
-    }
+    bus.gate.pass(admitted, outcome.operation()).await;
+    let now = bus.clock.now();
+    let done = entry.queue.with(|queue| match outcome {
+        Outcome::Complete => queue.complete(admitted, now, *part, token),
+        Outcome::Abandon(changes) => queue.abandon(admitted, now, *part, token, changes),
+        Outcome::Release => queue.release(admitted, now, *part, token),
+        Outcome::DeadLetter(changes) => queue.dead_letter(admitted, now, token, changes),
+        Outcome::Defer => unreachable!("it was refused above"),
+    });
+    done.map_err(|LockLost| Refusal::lock_lost(now))
 }
 
 /// Waits until a receiver would get a message.

@@ -6,13 +6,13 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{Entry, Input, Output, Port, receiving};
-use crate::service_bus::{ServiceBus, performatives::LinkFlow};
+use crate::service_bus::{Place, ServiceBus, performatives::LinkFlow};
 
 /// Answers that wait for credit; a client that grants none loses the oldest.
 const MAX_WAITING: usize = 256;
 
 /// `entry`: what the link was let into; none for `$cbs`, which is open to all.
-pub(super) async fn run(bus: &ServiceBus, mut port: Port, mut entry: Option<Entry>) {
+pub(super) async fn run(bus: &ServiceBus, mut port: Port, mut entry: Option<Entry<Place>>) {
     let mut delivery_count = 0_u32;
     let mut credit = 0;
     let mut waiting = VecDeque::<Bytes>::new();

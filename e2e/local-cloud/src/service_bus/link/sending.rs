@@ -2,7 +2,8 @@
 
 use super::{Entry, Incoming, Input, Output, Port};
 use crate::service_bus::{
-    ServiceBus, message,
+    ServiceBus,
+    message::{self, Message},
     outcome::{accepted, rejected},
     refusal::Refusal,
 };
@@ -33,11 +34,7 @@ pub(super) async fn run(bus: &ServiceBus, mut port: Port, mut entry: Entry) {
 }
 
 async fn enqueue(bus: &ServiceBus, entry: &Entry, delivery: &Incoming) -> Result<(), Refusal> {
-    let messages = message::parse_delivery(delivery.message_format, &delivery.payload)
-        .map_err(|malformed| Refusal::decode(&malformed.0))?;
-    if let Some(what) = messages.iter().find_map(message::Message::unsupported) {
-        return Err(Refusal::not_implemented(what));
-    }
+    let messages = messages(delivery)?;
     bus.gate.pass(&entry.admitted, "Send").await;
     let now = bus.clock.now();
     entry
@@ -47,4 +44,14 @@ async fn enqueue(bus: &ServiceBus, entry: &Entry, delivery: &Incoming) -> Result
             // Assumed text; the condition is what clients act on.
             Refusal::limit("The maximum entity size has been reached or exceeded.")
         })
+}
+
+/// The messages of a delivery. What is not played is refused by name.
+pub(super) fn messages(delivery: &Incoming) -> Result<Vec<Message>, Refusal> {
+    let messages = message::parse_delivery(delivery.message_format, &delivery.payload)
+        .map_err(|malformed| Refusal::decode(&malformed.0))?;
+    match messages.iter().find_map(Message::unsupported) {
+        None => Ok(messages),
+        Some(what) => Err(Refusal::not_implemented(what)),
+    }
 }

@@ -23,7 +23,7 @@ use tokio::{io::DuplexStream, task::AbortHandle};
 
 use crate::{
     model::{Grant, Resource, Scope},
-    service_bus::ServiceBus,
+    service_bus::{Relay, ServiceBus},
     testing::Fixture,
 };
 
@@ -42,7 +42,11 @@ pub(super) struct Cloud {
 
 impl Cloud {
     pub(super) fn new() -> Self {
-        let fixture = Fixture::new();
+        Self::with(Fixture::new(), None)
+    }
+
+    /// With an emulator behind the gate, if there is a way to one.
+    pub(super) fn with(fixture: Fixture, relay: Option<Arc<Relay>>) -> Self {
         let Resource::ServiceBus(spec) = fixture.resource("bus") else {
             panic!("bus is a Service Bus namespace");
         };
@@ -52,6 +56,7 @@ impl Cloud {
             spec,
             fixture.gate.clone(),
             fixture.clock.clone(),
+            relay,
         );
         Self { fixture, bus }
     }

@@ -66,7 +66,7 @@ impl Raw {
     /// Up to an answered open.
     async fn connect(cloud: &Cloud, idle_time_out: u32) -> Self {
         let mut raw = Self::begin(cloud).await;
-        let open = performatives::open("raw", 65_536, 1, idle_time_out);
+        let open = performatives::open("raw", None, 65_536, 1, idle_time_out);
         raw.send_amqp(&open).await;
         assert_eq!(raw.performative().await, (0x10, 10));
         raw
@@ -75,7 +75,7 @@ impl Raw {
     /// Up to an open session on channel 0.
     async fn open(cloud: &Cloud) -> Self {
         let mut raw = Self::connect(cloud, 0).await;
-        raw.send_amqp(&performatives::begin(0, 5_000, 255)).await;
+        raw.send_amqp(&performatives::begin(None, 5_000, 255)).await;
         assert_eq!(raw.performative().await, (0x11, 8));
         raw
     }
@@ -134,6 +134,10 @@ impl Raw {
     }
 
     async fn grant(&mut self, handle: u32, credit: u32) {
+        self.flow(handle, credit, false).await;
+    }
+
+    async fn flow(&mut self, handle: u32, credit: u32, drain: bool) {
         let session = SessionFlow {
             next_incoming_id: 0,
             incoming_window: 5_000,
@@ -143,15 +147,15 @@ impl Raw {
         let flow = LinkFlow {
             delivery_count: Some(0),
             credit,
-            drain: false,
+            drain,
         };
-        self.send_amqp(&performatives::flow(session, Some((handle, flow))))
+        self.send_amqp(&performatives::flow(session, Some((handle, flow)), false))
             .await;
     }
 
     async fn transfer(&mut self, handle: u32, delivery_id: u32, payload: &[u8]) {
         let (first, mut rest) = payload.split_at(payload.len().min(60_000));
-        let transfer = |more| performatives::transfer(handle, delivery_id, b"tag", false, more);
+        let transfer = |more| performatives::transfer(handle, delivery_id, b"tag", 0, false, more);
         self.send(FrameType::Amqp, &transfer(!rest.is_empty()), first)
             .await;
         while !rest.is_empty() {
@@ -260,12 +264,16 @@ fn data(bytes: usize) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_disposition_after_the_lock_is_lost_is_rejected() {
-    let cloud = Cloud::new();
+    one_is_completed_and_one_is_lost(&Cloud::new()).await;
+}
+
+/// Wherever the messages are.
+pub(super) async fn one_is_completed_and_one_is_lost(cloud: &Cloud) {
     let mut frontend = cloud.connect_as("frontend", &[JOBS]).await;
     let mut sender = frontend.sender(JOBS).await.unwrap();
     send(&mut sender, "id-1", "x").await;
     send(&mut sender, "id-2", "y").await;
-    let mut raw = Raw::open_as(&cloud, "worker", JOBS).await;
+    let mut raw = Raw::open_as(cloud, "worker", JOBS).await;
     raw.attach(RECEIVE_HANDLE, Role::Receiver, JOBS, Some(1))
         .await;
     raw.grant(RECEIVE_HANDLE, 2).await;
@@ -310,6 +318,39 @@ async fn a_disposition_after_the_lock_is_lost_is_rejected() {
     let (condition, text) = error_of(fields.pop().unwrap());
     assert_eq!(condition, "com.microsoft:message-lock-lost");
     assert!(text.starts_with("The lock supplied is invalid. "), "{text}");
+}
+
+#[tokio::test]
+async fn a_drain_is_answered_once_the_credit_is_used_up() {
+    a_drain_is_answered(&Cloud::new()).await;
+}
+
+/// Wherever the messages are.
+pub(super) async fn a_drain_is_answered(cloud: &Cloud) {
+    let mut frontend = cloud.connect_as("frontend", &[JOBS]).await;
+    let mut sender = frontend.sender(JOBS).await.unwrap();
+    send(&mut sender, "id-1", "x").await;
+    let mut raw = Raw::open_as(cloud, "worker", JOBS).await;
+    raw.attach(RECEIVE_HANDLE, Role::Receiver, JOBS, Some(1))
+        .await;
+
+    raw.flow(RECEIVE_HANDLE, 10, true).await;
+
+    assert_eq!(raw.performative().await, (0x14, 11), "what there is");
+    let (code, flow) = raw.fields().await;
+    assert_eq!(code, 0x13);
+    let link = [&flow[4], &flow[5], &flow[6], &flow[8]];
+    let drained: [Value; 4] = [
+        RECEIVE_HANDLE.into(),
+        10_u32.into(),
+        0_u32.into(),
+        true.into(),
+    ];
+    assert_eq!(
+        link,
+        drained.each_ref(),
+        "the count goes on, the credit ends"
+    );
 }
 
 #[tokio::test]
