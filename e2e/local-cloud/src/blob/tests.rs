@@ -5,10 +5,11 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::model::{Grant, Resource, Scope};
-use crate::names;
 use crate::testing::Fixture;
 
 mod refusals;
+mod roles;
+mod tokens;
 
 const HOST: &str = "localstorage.blob.core.windows.net";
 const STORAGE: &str = "https://storage.azure.com";
