@@ -163,8 +163,12 @@ fn at(seconds: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(seconds).expect("a time")
 }
 
+fn verifier(issuer: &Arc<Issuer>) -> CallerVerifier {
+    CallerVerifier::with_documents(rules(), Arc::<Issuer>::clone(issuer))
+}
+
 async fn judged(token: &str, key: &Key, now: i64) -> Result<Caller, CallerRefusal> {
-    CallerVerifier::with_documents(rules(), Issuer::publishing(&[key]))
+    verifier(&Issuer::publishing(&[key]))
         .verify_token(token, at(now))
         .await
 }
@@ -190,7 +194,7 @@ async fn the_frontends_pod_may_call() {
 
 #[tokio::test]
 async fn a_call_without_a_token_is_refused() {
-    let verifier = CallerVerifier::with_documents(rules(), Issuer::publishing(&[]));
+    let verifier = verifier(&Issuer::publishing(&[]));
     for value in ["", "Bearer", "Bearer ", "Basic dXNlcjpwYXNz"] {
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, HeaderValue::from_static(value));
@@ -211,7 +215,7 @@ async fn a_call_without_a_token_is_refused() {
 
 #[tokio::test]
 async fn two_tokens_are_not_one() {
-    let verifier = CallerVerifier::with_documents(rules(), Issuer::publishing(&[]));
+    let verifier = verifier(&Issuer::publishing(&[]));
     let mut headers = HeaderMap::new();
     headers.append(header::AUTHORIZATION, HeaderValue::from_static("Bearer a"));
     headers.append(header::AUTHORIZATION, HeaderValue::from_static("Bearer b"));

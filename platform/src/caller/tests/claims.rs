@@ -21,8 +21,7 @@ async fn a_token_without_a_needed_claim_is_refused() {
 async fn a_token_of_another_issuer_is_refused_without_asking_for_keys() {
     let key = Key::issuers("k1");
     let issuer = Issuer::publishing(&[&key]);
-    let documents: Arc<dyn Documents> = Arc::<Issuer>::clone(&issuer);
-    let verifier = CallerVerifier::with_documents(rules(), documents);
+    let verifier = verifier(&issuer);
     let token = key.sign(&with("iss", json!("https://sts.windows.net/tenant/")));
 
     let refusal = verifier

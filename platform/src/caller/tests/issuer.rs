@@ -2,13 +2,18 @@
 
 use super::*;
 
+/// Why this issuer has no keys to give.
+async fn no_keys(issuer: &Arc<Issuer>) -> String {
+    let result = verifier(issuer).warm_up().await;
+    result.expect_err("no keys").to_string()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_rotated_key_is_fetched_once_per_ten_seconds() {
     let old = Key::issuers("k1");
     let new = Key::others("k2");
     let issuer = Issuer::publishing(&[&old]);
-    let documents: Arc<dyn Documents> = Arc::<Issuer>::clone(&issuer);
-    let verifier = CallerVerifier::with_documents(rules(), documents);
+    let verifier = verifier(&issuer);
     let known = old.sign(&claims());
     let rotated = new.sign(&claims());
     assert!(verifier.verify_token(&known, at(NOW)).await.is_ok());
@@ -31,8 +36,7 @@ async fn a_rotated_key_is_fetched_once_per_ten_seconds() {
 async fn a_token_that_was_verified_is_not_verified_again_while_its_keys_are_fresh() {
     let key = Key::issuers("k1");
     let issuer = Issuer::publishing(&[&key]);
-    let documents: Arc<dyn Documents> = Arc::<Issuer>::clone(&issuer);
-    let verifier = CallerVerifier::with_documents(rules(), documents);
+    let verifier = verifier(&issuer);
     let token = key.sign(&claims());
     let caller = verifier.verify_token(&token, at(NOW)).await.expect("sound");
     let keys_of = verifier.0.keys.fresh_since().expect("keys");
@@ -53,8 +57,7 @@ async fn a_key_that_was_taken_back_is_refused_within_the_hour() {
     let old = Key::issuers("k1");
     let new = Key::others("k2");
     let issuer = Issuer::publishing(&[&old]);
-    let documents: Arc<dyn Documents> = Arc::<Issuer>::clone(&issuer);
-    let verifier = CallerVerifier::with_documents(rules(), documents);
+    let verifier = verifier(&issuer);
     let token = old.sign(&claims());
     assert!(verifier.verify_token(&token, at(NOW)).await.is_ok());
     issuer.publish(&[&new]);
@@ -69,8 +72,7 @@ async fn a_key_that_was_taken_back_is_refused_within_the_hour() {
 async fn an_issuer_that_is_away_leaves_the_known_keys_and_is_a_503_for_others() {
     let key = Key::issuers("k1");
     let issuer = Issuer::publishing(&[&key]);
-    let documents: Arc<dyn Documents> = Arc::<Issuer>::clone(&issuer);
-    let verifier = CallerVerifier::with_documents(rules(), documents);
+    let verifier = verifier(&issuer);
     let token = key.sign(&claims());
     assert!(verifier.verify_token(&token, at(NOW)).await.is_ok());
     issuer.documents.lock().unwrap().clear();
@@ -94,13 +96,8 @@ async fn a_discovery_document_of_another_issuer_gives_no_keys() {
     let issuer = Issuer::publishing(&[&key]);
     issuer.configure(json!({ "issuer": "https://other/", "jwks_uri": JWKS_URI }));
 
-    let error = CallerVerifier::with_documents(rules(), issuer)
-        .warm_up()
-        .await
-        .expect_err("another issuer's document");
-
     assert_eq!(
-        error.to_string(),
+        no_keys(&issuer).await,
         format!("the discovery document is of \"https://other/\" and not of {ISSUER:?}")
     );
 }
@@ -111,13 +108,8 @@ async fn keys_are_fetched_by_https_only() {
     let issuer = Issuer::publishing(&[&key]);
     issuer.configure(json!({ "issuer": ISSUER, "jwks_uri": "http://oic.test/jwks" }));
 
-    let error = CallerVerifier::with_documents(rules(), issuer)
-        .warm_up()
-        .await
-        .expect_err("not https");
-
     assert_eq!(
-        error.to_string(),
+        no_keys(&issuer).await,
         "\"http://oic.test/jwks\" is not an https URL"
     );
 }
@@ -163,13 +155,8 @@ async fn a_set_without_a_signing_key_gives_no_keys() {
         json!({ "keys": [encryption, { "kty": "EC", "kid": "e" }] }),
     );
 
-    let error = CallerVerifier::with_documents(rules(), issuer)
-        .warm_up()
-        .await
-        .expect_err("no key for signatures");
-
     assert_eq!(
-        error.to_string(),
+        no_keys(&issuer).await,
         format!("{JWKS_URI} has no RSA key for signatures")
     );
 }
