@@ -121,12 +121,6 @@ impl Account {
         self.send(method, path, &headers, body).await
     }
 
-    /// Reads the account with this `Authorization` header.
-    async fn read_with(&self, authorization: &str) -> Answer {
-        let headers = [("authorization", authorization)];
-        self.send(Method::GET, "/", &headers, Body::empty()).await
-    }
-
     async fn create(&self, container: &str, id: &str) -> Answer {
         let item = json!({ "id": id, "listId": "l", "done": false });
         let path = format!("{container}/docs");

@@ -204,7 +204,7 @@ async fn malformed_requests_are_refused_each_with_its_code() {
 #[tokio::test]
 async fn a_body_without_length_or_beyond_the_bound_is_refused() {
     let setup = Setup::new();
-    let token = format!("Bearer {}", setup.fixture.token(FRONTEND, STORAGE));
+    let token = setup.authorization(FRONTEND);
     for (length, expected) in [
         (None, StatusCode::LENGTH_REQUIRED),
         (Some("104857601"), StatusCode::PAYLOAD_TOO_LARGE),

@@ -38,7 +38,7 @@ async fn a_token_for_another_resource_is_refused_with_a_challenge() {
 #[tokio::test]
 async fn credentials_that_are_no_token_are_refused_each_with_its_code() {
     let setup = Setup::new();
-    let good = format!("Bearer {}", setup.fixture.token(FRONTEND, STORAGE));
+    let good = setup.authorization(FRONTEND);
     let forged = format!("{}x", &good[..good.len() - 1]);
     for (headers, expected) in [
         (
@@ -91,7 +91,7 @@ async fn credentials_that_are_no_token_are_refused_each_with_its_code() {
 #[tokio::test]
 async fn a_signature_made_with_the_accounts_key_is_refused_before_anything_else() {
     let setup = Setup::new();
-    let token = format!("Bearer {}", setup.fixture.token(FRONTEND, STORAGE));
+    let token = setup.authorization(FRONTEND);
     let version = ("x-ms-version", "2026-04-06");
     // Of one blob, of the whole account, in capitals, and beside a good token.
     for (query, headers) in [
@@ -115,7 +115,7 @@ async fn a_signature_made_with_the_accounts_key_is_refused_before_anything_else(
 #[tokio::test]
 async fn an_expired_token_is_refused_with_its_detail() {
     let setup = Setup::new();
-    let token = format!("Bearer {}", setup.fixture.token(FRONTEND, STORAGE));
+    let token = setup.authorization(FRONTEND);
     setup
         .fixture
         .clock

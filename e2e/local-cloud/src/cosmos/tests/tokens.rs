@@ -5,14 +5,25 @@ use std::time::Duration;
 use super::*;
 use crate::audit::Decision;
 
+impl Account {
+    /// Reads the account with this `Authorization` header.
+    async fn read_with(&self, authorization: &str) -> Answer {
+        let headers = [("authorization", authorization)];
+        self.send(Method::GET, "/", &headers, Body::empty()).await
+    }
+
+    async fn read_with_token(&self, token: &str) -> Answer {
+        self.read_with(&format!("type=aad&ver=1.0&sig={token}"))
+            .await
+    }
+}
+
 #[tokio::test]
 async fn the_token_is_taken_raw_and_form_encoded() {
     let account = Account::new();
     let token = account.token("worker");
 
-    let raw = account
-        .read_with(&format!("type=aad&ver=1.0&sig={token}"))
-        .await;
+    let raw = account.read_with_token(&token).await;
     let encoded = account
         .read_with(&format!("type%3Daad%26ver%3D1.0%26sig%3D{token}"))
         .await;
@@ -77,7 +88,7 @@ async fn a_tampered_token_is_refused() {
         .expect("three parts");
 
     let refused = account
-        .read_with(&format!("type=aad&ver=1.0&sig={signed}.{signature}"))
+        .read_with_token(&format!("{signed}.{signature}"))
         .await;
 
     assert_eq!(refused.code(), "401/5004");
@@ -88,9 +99,7 @@ async fn a_token_for_another_resource_is_refused() {
     let account = Account::new();
     let token = account.fixture.token("worker", "https://vault.azure.net");
 
-    let refused = account
-        .read_with(&format!("type=aad&ver=1.0&sig={token}"))
-        .await;
+    let refused = account.read_with_token(&token).await;
 
     assert_eq!(refused.code(), "401/5008");
     assert!(refused.message().contains("[https://vault.azure.net]"));
@@ -102,9 +111,7 @@ async fn an_expired_token_is_refused_with_both_times() {
     let token = account.token("worker");
     account.fixture.clock.advance(Duration::from_hours(25));
 
-    let refused = account
-        .read_with(&format!("type=aad&ver=1.0&sig={token}"))
-        .await;
+    let refused = account.read_with_token(&token).await;
 
     assert_eq!(refused.code(), "401/5006");
     let message = refused.message();
