@@ -2,14 +2,19 @@
 
 use super::*;
 
+#[track_caller]
+fn report(token: &str) -> TokenReport {
+    match &read(token)[..] {
+        [Finding::Token(report)] => report.clone(),
+        other => panic!("{other:#?}"),
+    }
+}
+
 #[test]
 fn a_service_accounts_token_is_set_against_every_credential() {
-    let findings = read(&service_account_token(
+    let report = report(&service_account_token(
         "system:serviceaccount:todolist:backend",
     ));
-    let [Finding::Token(report)] = &findings[..] else {
-        panic!("{findings:#?}");
-    };
 
     assert_eq!(
         report.summary,
@@ -38,22 +43,12 @@ fn a_service_accounts_token_is_set_against_every_credential() {
             .map(|p| p.position),
         Some(32)
     );
-    let line = report.trusts[0].line.expect("a line");
-    assert!(
-        MODEL
-            .lines()
-            .nth(line - 1)
-            .expect("it is there")
-            .contains("\"name\": \"backend\"")
-    );
+    assert!(line_of(report.trusts[0].line).contains("\"name\": \"backend\""));
 }
 
 #[test]
 fn an_access_token_is_told_with_what_its_principal_is_granted() {
-    let findings = read(&access_token("worker", "https://vault.azure.net"));
-    let [Finding::Token(report)] = &findings[..] else {
-        panic!("{findings:#?}");
-    };
+    let report = report(&access_token("worker", "https://vault.azure.net"));
 
     assert_eq!(
         report.summary,
