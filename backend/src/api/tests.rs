@@ -1,18 +1,18 @@
-//! The wire without what is behind it: who is let in, and what makes no sense.
+//! The wire without what is behind it: paths, headers, and the document of both.
+
+mod bodies;
+mod callers;
 
 use super::*;
 
-use std::io::Error;
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::http::header;
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use platform::azure::Clients;
-use platform::caller::CallerRules;
 use platform::estate::Estate;
 use platform::pod;
-use platform::request_id::REQUEST_ID;
 use platform::settings::{Reader, Vars};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -72,16 +72,6 @@ fn api() -> Api {
     }
 }
 
-/// The API as it is served.
-fn guarded() -> Router {
-    let verifier = CallerVerifier::new(CallerRules {
-        issuer: "https://issuer.invalid/".to_owned(),
-        audience: "todolist-backend".to_owned(),
-        subject: "system:serviceaccount:todolist:frontend".to_owned(),
-    });
-    router(api(), verifier)
-}
-
 fn request(method: Method, path: &str) -> axum::http::request::Builder {
     Request::builder().method(method).uri(path)
 }
@@ -91,17 +81,6 @@ async fn answer(router: Router, request: Request) -> (axum::http::response::Part
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, 1_000_000).await.expect("a body");
     (parts, serde_json::from_slice(&body).unwrap_or_default())
-}
-
-async fn refusal(router: Router, request: Request) -> (u16, String, String) {
-    let (parts, problem) = answer(router, request).await;
-    assert_eq!(
-        parts.headers[header::CONTENT_TYPE],
-        "application/problem+json",
-        "{problem}"
-    );
-    let text = |name: &str| problem[name].as_str().unwrap_or_default().to_owned();
-    (parts.status.as_u16(), text("code"), text("detail"))
 }
 
 fn empty(method: Method, path: &str) -> Request {
@@ -115,78 +94,6 @@ fn post_json(path: &str, body: &Value) -> Request {
         .header(header::CONTENT_TYPE, "application/json")
         .body(Body::from(body.to_string()))
         .expect("a request")
-}
-
-#[tokio::test]
-async fn nobody_gets_anywhere_without_a_token_not_even_nowhere() {
-    let router = guarded();
-    for (method, path) in [
-        (Method::GET, "/api/v1/lists"),
-        (Method::GET, "/api/v1/lists/inbox/todos"),
-        (Method::POST, "/api/v1/lists/inbox/todos"),
-        (Method::DELETE, "/api/v1/lists/inbox/todos/1"),
-        (Method::PATCH, "/api/v1/lists/inbox"),
-        (Method::POST, "/api/v1/lists/inbox/todos/1/attachments"),
-        (Method::POST, "/api/v1/lists/inbox/share-links"),
-        (Method::GET, "/api/v1/shared"),
-        (Method::GET, "/api/v1/openapi.json"),
-        (Method::GET, "/api/v1/lists/inbox/attachments/1"),
-        (Method::GET, "/api/v1/access"),
-        (Method::POST, "/api/v1/access"),
-        (Method::GET, "/"),
-        (Method::GET, "/api/v2/anything"),
-        (Method::PUT, "/api/v1/lists"),
-    ] {
-        let refused = refusal(router.clone(), empty(method.clone(), path)).await;
-
-        assert_eq!(
-            refused,
-            (
-                401,
-                "caller_unauthenticated".to_owned(),
-                "there is no bearer token".to_owned()
-            ),
-            "{method} {path}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_token_that_nobody_signed_or_another_cluster_did_is_refused() {
-    // {"alg":"none"} and {"alg":"RS256","kid":"k"}, each with {"iss":"https://other.invalid/"}.
-    for (token, detail) in [
-        (
-            "eyJhbGciOiJub25lIn0.eyJpc3MiOiJodHRwczovL290aGVyLmludmFsaWQvIn0.",
-            "the token's algorithm is \"none\" and not RS256",
-        ),
-        (
-            "eyJhbGciOiJSUzI1NiIsImtpZCI6ImsifQ.eyJpc3MiOiJodHRwczovL290aGVyLmludmFsaWQvIn0.c2ln",
-            "the token's issuer is \"https://other.invalid/\" and not this cluster's",
-        ),
-    ] {
-        let request = request(Method::GET, "/api/v1/lists")
-            .header(header::AUTHORIZATION, format!("Bearer {token}"))
-            .body(Body::empty())
-            .expect("a request");
-
-        let (status, code, said) = refusal(guarded(), request).await;
-
-        assert_eq!((status, code.as_str()), (401, "caller_unauthenticated"));
-        assert_eq!(said, detail);
-    }
-}
-
-#[tokio::test]
-async fn a_refusal_carries_the_request_id_too() {
-    let request = request(Method::GET, "/api/v1/lists")
-        .header(REQUEST_ID, "req-1")
-        .body(Body::empty())
-        .expect("a request");
-
-    let (parts, problem) = answer(guarded(), request).await;
-
-    assert_eq!(parts.headers[REQUEST_ID], "req-1");
-    assert_eq!(problem["requestId"], "req-1");
 }
 
 /// With a header.
@@ -303,88 +210,6 @@ async fn a_path_says_which_methods_it_takes() {
     assert_eq!(problem["detail"], "this path does not take PUT");
 }
 
-/// Bodies at a path, and the member that makes no sense.
-async fn invalid(path: &str, cases: &[(Value, Option<&str>)]) {
-    let requests = cases
-        .iter()
-        .map(|(body, member)| (post_json(path, body), 422, "invalid", *member));
-    refused(requests).await;
-}
-
-#[tokio::test]
-async fn what_makes_no_sense_is_told_before_anything_is_asked_of_azure() {
-    let todos = "/api/v1/lists/inbox/todos";
-    let todo = format!("{todos}/{TODO}");
-    let long = |count| "a".repeat(count);
-    let (name, title, days) = (Some("name"), Some("title"), Some("days"));
-    invalid(
-        "/api/v1/lists",
-        &[
-            (json!({ "name": " " }), name),
-            (json!({ "name": long(101) }), name),
-            (json!({ "title": "x" }), None),
-        ],
-    )
-    .await;
-    invalid(
-        todos,
-        &[
-            (json!({}), None),
-            (json!({ "title": "x", "done": true }), None),
-            (json!({ "title": 1 }), None),
-            (json!({ "title": long(201) }), title),
-            (json!({ "title": "x", "notes": long(2001) }), Some("notes")),
-            (
-                json!({ "title": "x", "dueOn": "2026-02-30" }),
-                Some("dueOn"),
-            ),
-        ],
-    )
-    .await;
-    invalid(
-        &format!("{todo}/attachments"),
-        &[
-            (json!({ "name": "../x", "contentType": "a/b" }), name),
-            (
-                json!({ "name": "x", "contentType": "a" }),
-                Some("contentType"),
-            ),
-        ],
-    )
-    .await;
-    invalid(
-        "/api/v1/lists/inbox/share-links",
-        &[
-            (json!({ "days": 0 }), days),
-            (json!({ "days": 31 }), days),
-            (json!({ "days": 1.5 }), days),
-            (json!({ "days": "7" }), None),
-        ],
-    )
-    .await;
-    refused([
-        (
-            patch_json(&todo, &json!({ "title": null })),
-            422,
-            "invalid",
-            title,
-        ),
-        (
-            patch_json(&todo, &json!({ "title": "\u{0}" })),
-            422,
-            "invalid",
-            title,
-        ),
-        (
-            patch_json(&todo, &json!({ "done": null })),
-            422,
-            "invalid",
-            Some("done"),
-        ),
-    ])
-    .await;
-}
-
 #[tokio::test]
 async fn a_header_is_what_it_should_be() {
     let (lists, todo) = ("/api/v1/lists", format!("/api/v1/lists/inbox/todos/{TODO}"));
@@ -432,84 +257,6 @@ async fn a_page_is_asked_for_in_one_way() {
         (attachments, 422, "invalid", Some("todo")),
     ])
     .await;
-}
-
-#[tokio::test]
-async fn a_body_is_json_of_the_right_kind_and_not_too_long() {
-    let todos = "/api/v1/lists/inbox/todos";
-    let todo = format!("{todos}/{TODO}");
-    let raw = |body: &'static [u8]| {
-        let mut request = post_json(todos, &json!({}));
-        *request.body_mut() = Body::from(body);
-        request
-    };
-    let typed = |media_type| with(raw(b"{}"), "content-type", media_type);
-    let merge = "application/merge-patch+json";
-    let unsupported = "unsupported_media_type";
-    let without_type = request(Method::POST, todos).body(Body::from("{}"));
-    refused([
-        (without_type.expect("a request"), 415, unsupported, None),
-        (typed("text/plain"), 415, unsupported, None),
-        (typed(merge), 415, unsupported, None),
-        (
-            typed("application/x-www-form-urlencoded"),
-            415,
-            unsupported,
-            None,
-        ),
-        (
-            with(
-                patch_json(&todo, &json!({ "done": 1 })),
-                "content-type",
-                merge,
-            ),
-            422,
-            "invalid",
-            None,
-        ),
-        (
-            typed("Application/JSON; charset=utf-8"),
-            422,
-            "invalid",
-            None,
-        ),
-        (raw(b""), 400, "malformed", None),
-        (raw(b"{"), 400, "malformed", None),
-        (raw(b"{\"title\":\"\xff\"}"), 400, "malformed", None),
-        (raw(b"{\"title\":\"\\ud800\"}"), 400, "malformed", None),
-        (raw(b"{\"title\":\"a\"} {}"), 400, "malformed", None),
-        (
-            raw(b"{\"title\":\"a\",\"title\":\"b\"}"),
-            422,
-            "invalid",
-            None,
-        ),
-        (
-            post_json(todos, &json!({ "title": "a".repeat(LONGEST_BODY) })),
-            413,
-            "body_too_large",
-            None,
-        ),
-    ])
-    .await;
-}
-
-#[test]
-fn the_longest_todo_fits_into_a_body_however_it_is_written() {
-    // Two escapes of six bytes for each character beyond the first 65536.
-    let escaped = 12 * (200 + 2000);
-
-    assert!(escaped + 1000 < LONGEST_BODY);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_body_that_does_not_arrive_is_not_waited_for() {
-    let mut request = post_json("/api/v1/lists", &json!({}));
-    *request.body_mut() = Body::from_stream(futures::stream::pending::<Result<Vec<u8>, Error>>());
-
-    let refused = refused([(request, 408, "body_too_slow", None)]);
-    let within = tokio::time::timeout(Duration::from_mins(1), refused);
-    within.await.expect("an answer within a minute");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
-//! Every way in which a call is refused, with keys made here.
+//! Who may call: the frontend, with a token that the issuer signed.
 
+mod claims;
+mod issuer;
 mod properties;
 mod strictness;
 
@@ -161,8 +163,12 @@ fn at(seconds: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(seconds).expect("a time")
 }
 
+fn verifier(issuer: &Arc<Issuer>) -> CallerVerifier {
+    CallerVerifier::with_documents(rules(), Arc::<Issuer>::clone(issuer))
+}
+
 async fn judged(token: &str, key: &Key, now: i64) -> Result<Caller, CallerRefusal> {
-    CallerVerifier::with_documents(rules(), Issuer::publishing(&[key]))
+    verifier(&Issuer::publishing(&[key]))
         .verify_token(token, at(now))
         .await
 }
@@ -188,7 +194,7 @@ async fn the_frontends_pod_may_call() {
 
 #[tokio::test]
 async fn a_call_without_a_token_is_refused() {
-    let verifier = CallerVerifier::with_documents(rules(), Issuer::publishing(&[]));
+    let verifier = verifier(&Issuer::publishing(&[]));
     for value in ["", "Bearer", "Bearer ", "Basic dXNlcjpwYXNz"] {
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, HeaderValue::from_static(value));
@@ -209,7 +215,7 @@ async fn a_call_without_a_token_is_refused() {
 
 #[tokio::test]
 async fn two_tokens_are_not_one() {
-    let verifier = CallerVerifier::with_documents(rules(), Issuer::publishing(&[]));
+    let verifier = verifier(&Issuer::publishing(&[]));
     let mut headers = HeaderMap::new();
     headers.append(header::AUTHORIZATION, HeaderValue::from_static("Bearer a"));
     headers.append(header::AUTHORIZATION, HeaderValue::from_static("Bearer b"));
@@ -230,21 +236,6 @@ async fn what_is_not_a_token_is_refused() {
         assert_eq!(
             refused(text, &key).await,
             "the bearer token is malformed: it is not a JWT"
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_token_without_a_needed_claim_is_refused() {
-    let key = Key::issuers("k1");
-    for claim in ["sub", "aud", "exp"] {
-        let mut claims = claims();
-        claims.as_object_mut().unwrap().remove(claim);
-
-        assert_eq!(
-            refused(&key.sign(&claims), &key).await,
-            "the bearer token is malformed: a claim is missing or has the wrong type",
-            "without {claim}"
         );
     }
 }
@@ -275,36 +266,6 @@ async fn a_token_signed_with_the_public_key_as_a_secret_is_refused() {
         refused(&token, &key).await,
         "the token's algorithm is \"HS256\" and not RS256"
     );
-}
-
-#[tokio::test]
-async fn a_token_of_another_issuer_is_refused_without_asking_for_keys() {
-    let key = Key::issuers("k1");
-    let issuer = Issuer::publishing(&[&key]);
-    let documents: Arc<dyn Documents> = Arc::<Issuer>::clone(&issuer);
-    let verifier = CallerVerifier::with_documents(rules(), documents);
-    let token = key.sign(&with("iss", json!("https://sts.windows.net/tenant/")));
-
-    let refusal = verifier
-        .verify_token(&token, at(NOW))
-        .await
-        .expect_err("another issuer");
-
-    assert_eq!(
-        refusal.to_string(),
-        "the token's issuer is \"https://sts.windows.net/tenant/\" and not this cluster's"
-    );
-    assert_eq!(issuer.asked(), 0);
-}
-
-#[tokio::test]
-async fn an_issuer_is_compared_byte_for_byte() {
-    let key = Key::issuers("k1");
-    let without_slash = ISSUER.strip_suffix('/').unwrap();
-
-    let text = refused(&key.sign(&with("iss", json!(without_slash))), &key).await;
-
-    assert!(text.ends_with("and not this cluster's"), "{text}");
 }
 
 #[tokio::test]
@@ -344,80 +305,6 @@ async fn a_token_that_was_changed_is_refused() {
 }
 
 #[tokio::test]
-async fn an_expired_token_is_refused_after_thirty_seconds_of_grace() {
-    let key = Key::issuers("k1");
-    let token = key.sign(&claims());
-
-    assert!(judged(&token, &key, NOW + 629).await.is_ok());
-    let refusal = judged(&token, &key, NOW + 630)
-        .await
-        .expect_err("expired")
-        .to_string();
-    assert_eq!(
-        refusal,
-        format!("the token has expired at {}", at(NOW + 600))
-    );
-}
-
-#[tokio::test]
-async fn a_token_of_the_future_is_refused_beyond_thirty_seconds() {
-    let key = Key::issuers("k1");
-    let token = key.sign(&claims());
-
-    assert!(judged(&token, &key, NOW - 30).await.is_ok());
-    let refusal = judged(&token, &key, NOW - 31)
-        .await
-        .expect_err("not yet valid")
-        .to_string();
-    assert_eq!(
-        refusal,
-        format!("the token is not valid before {}", at(NOW))
-    );
-}
-
-#[tokio::test]
-async fn a_token_for_entra_is_not_one_for_this_service() {
-    let key = Key::issuers("k1");
-
-    assert_eq!(
-        refused(
-            &key.sign(&with("aud", json!(["api://AzureADTokenExchange"]))),
-            &key
-        )
-        .await,
-        "the token's audience is [\"api://AzureADTokenExchange\"] and not this service's"
-    );
-}
-
-#[tokio::test]
-async fn a_token_for_several_services_is_refused() {
-    let key = Key::issuers("k1");
-
-    assert_eq!(
-        refused(
-            &key.sign(&with("aud", json!(["todolist-backend", "other"]))),
-            &key
-        )
-        .await,
-        "the token's audience is [\"todolist-backend\", \"other\"] and not this service's"
-    );
-}
-
-#[tokio::test]
-async fn another_pod_of_the_cluster_may_not_call() {
-    let key = Key::issuers("k1");
-    let token = key.sign(&with("sub", json!("system:serviceaccount:todolist:worker")));
-
-    let refusal = judged(&token, &key, NOW).await.expect_err("the worker");
-
-    assert_eq!(
-        refusal.to_string(),
-        "\"system:serviceaccount:todolist:worker\" may not call this service"
-    );
-    assert_eq!(ApiError::from(refusal).kind(), kinds::CALLER_FORBIDDEN);
-}
-
-#[tokio::test]
 async fn every_refusal_but_the_subjects_is_a_401() {
     let key = Key::issuers("k1");
     for token in [
@@ -435,178 +322,6 @@ async fn every_refusal_but_the_subjects_is_a_401() {
             kinds::CALLER_UNAUTHENTICATED
         );
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_rotated_key_is_fetched_once_per_ten_seconds() {
-    let old = Key::issuers("k1");
-    let new = Key::others("k2");
-    let issuer = Issuer::publishing(&[&old]);
-    let documents: Arc<dyn Documents> = Arc::<Issuer>::clone(&issuer);
-    let verifier = CallerVerifier::with_documents(rules(), documents);
-    let known = old.sign(&claims());
-    let rotated = new.sign(&claims());
-    assert!(verifier.verify_token(&known, at(NOW)).await.is_ok());
-    issuer.publish(&[&old, &new]);
-
-    // Within ten seconds of the first fetch: not asked again.
-    for _ in 0..5 {
-        let refusal = verifier.verify_token(&rotated, at(NOW)).await;
-        assert!(matches!(refusal, Err(CallerRefusal::UnknownKey)));
-    }
-    assert_eq!(issuer.asked(), 1);
-
-    tokio::time::advance(std::time::Duration::from_secs(10)).await;
-    assert!(verifier.verify_token(&rotated, at(NOW)).await.is_ok());
-    assert!(verifier.verify_token(&known, at(NOW)).await.is_ok());
-    assert_eq!(issuer.asked(), 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_token_that_was_verified_is_not_verified_again_while_its_keys_are_fresh() {
-    let key = Key::issuers("k1");
-    let issuer = Issuer::publishing(&[&key]);
-    let documents: Arc<dyn Documents> = Arc::<Issuer>::clone(&issuer);
-    let verifier = CallerVerifier::with_documents(rules(), documents);
-    let token = key.sign(&claims());
-    let caller = verifier.verify_token(&token, at(NOW)).await.expect("sound");
-    let keys_of = verifier.0.keys.fresh_since().expect("keys");
-
-    assert_eq!(
-        verifier.0.verified.find(&token, keys_of, at(NOW)),
-        Some(caller)
-    );
-    let refusal = verifier.verify_token(&token, at(NOW + 630)).await;
-    assert!(matches!(refusal, Err(CallerRefusal::Expired(_))));
-    let refused = key.sign(&with("sub", json!("system:serviceaccount:todolist:worker")));
-    assert!(verifier.verify_token(&refused, at(NOW)).await.is_err());
-    assert_eq!(verifier.0.verified.find(&refused, keys_of, at(NOW)), None);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_key_that_was_taken_back_is_refused_within_the_hour() {
-    let old = Key::issuers("k1");
-    let new = Key::others("k2");
-    let issuer = Issuer::publishing(&[&old]);
-    let documents: Arc<dyn Documents> = Arc::<Issuer>::clone(&issuer);
-    let verifier = CallerVerifier::with_documents(rules(), documents);
-    let token = old.sign(&claims());
-    assert!(verifier.verify_token(&token, at(NOW)).await.is_ok());
-    issuer.publish(&[&new]);
-
-    tokio::time::advance(std::time::Duration::from_hours(1)).await;
-
-    let refusal = verifier.verify_token(&token, at(NOW)).await;
-    assert!(matches!(refusal, Err(CallerRefusal::UnknownKey)));
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_issuer_that_is_away_leaves_the_known_keys_and_is_a_503_for_others() {
-    let key = Key::issuers("k1");
-    let issuer = Issuer::publishing(&[&key]);
-    let documents: Arc<dyn Documents> = Arc::<Issuer>::clone(&issuer);
-    let verifier = CallerVerifier::with_documents(rules(), documents);
-    let token = key.sign(&claims());
-    assert!(verifier.verify_token(&token, at(NOW)).await.is_ok());
-    issuer.documents.lock().unwrap().clear();
-
-    tokio::time::advance(std::time::Duration::from_hours(2)).await;
-
-    assert!(verifier.verify_token(&token, at(NOW)).await.is_ok());
-    let refusal = verifier
-        .verify_token(&Key::others("k2").sign(&claims()), at(NOW))
-        .await
-        .expect_err("no keys");
-    assert_eq!(
-        ApiError::from(refusal).kind(),
-        kinds::DEPENDENCY_UNAVAILABLE
-    );
-}
-
-#[tokio::test]
-async fn a_discovery_document_of_another_issuer_gives_no_keys() {
-    let key = Key::issuers("k1");
-    let issuer = Issuer::publishing(&[&key]);
-    issuer.configure(json!({ "issuer": "https://other/", "jwks_uri": JWKS_URI }));
-
-    let error = CallerVerifier::with_documents(rules(), issuer)
-        .warm_up()
-        .await
-        .expect_err("another issuer's document");
-
-    assert_eq!(
-        error.to_string(),
-        format!("the discovery document is of \"https://other/\" and not of {ISSUER:?}")
-    );
-}
-
-#[tokio::test]
-async fn keys_are_fetched_by_https_only() {
-    let key = Key::issuers("k1");
-    let issuer = Issuer::publishing(&[&key]);
-    issuer.configure(json!({ "issuer": ISSUER, "jwks_uri": "http://oic.test/jwks" }));
-
-    let error = CallerVerifier::with_documents(rules(), issuer)
-        .warm_up()
-        .await
-        .expect_err("not https");
-
-    assert_eq!(
-        error.to_string(),
-        "\"http://oic.test/jwks\" is not an https URL"
-    );
-}
-
-#[tokio::test]
-async fn a_document_that_is_too_long_elsewhere_or_away_is_not_read() {
-    let long = Arc::<str>::from("x".repeat(256 * 1024 + 1));
-    let router = axum::Router::new()
-        .route("/short", axum::routing::get(async || "short"))
-        .route("/long", axum::routing::get(async move || long.to_string()))
-        .route(
-            "/moved",
-            axum::routing::get(async || axum::response::Redirect::to("/short")),
-        );
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let serving = tokio::spawn(async move { axum::serve(listener, router).await });
-    let fetch = async |path: &str| {
-        let url = Url::parse(&format!("http://{address}/{path}")).unwrap();
-        Web::new().fetch(&url).await
-    };
-
-    assert_eq!(fetch("short").await.expect("a document"), b"short");
-    assert!(matches!(fetch("long").await, Err(KeysError::TooLong(_))));
-    for (path, expected) in [("moved", 303), ("nothing", 404)] {
-        let error = fetch(path).await.expect_err(path);
-        assert!(
-            matches!(error, KeysError::Status { status, .. } if status == expected),
-            "{error}"
-        );
-    }
-    serving.abort();
-}
-
-#[tokio::test]
-async fn a_set_without_a_signing_key_gives_no_keys() {
-    let key = Key::issuers("k1");
-    let issuer = Issuer::publishing(&[&key]);
-    let mut encryption = key.jwk();
-    encryption["use"] = json!("enc");
-    issuer.documents.lock().unwrap().insert(
-        JWKS_URI.to_owned(),
-        json!({ "keys": [encryption, { "kty": "EC", "kid": "e" }] }),
-    );
-
-    let error = CallerVerifier::with_documents(rules(), issuer)
-        .warm_up()
-        .await
-        .expect_err("no key for signatures");
-
-    assert_eq!(
-        error.to_string(),
-        format!("{JWKS_URI} has no RSA key for signatures")
-    );
 }
 
 #[test]

@@ -5,10 +5,11 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::model::{Grant, Resource, Scope};
-use crate::names;
 use crate::testing::Fixture;
 
 mod refusals;
+mod roles;
+mod tokens;
 
 const HOST: &str = "localstorage.blob.core.windows.net";
 const STORAGE: &str = "https://storage.azure.com";
@@ -94,6 +95,11 @@ impl Setup {
         setup
     }
 
+    /// The header of an identity's token for storage.
+    fn authorization(&self, identity: &str) -> String {
+        format!("Bearer {}", self.fixture.token(identity, STORAGE))
+    }
+
     /// Sends `METHOD /path` with a token of the identity.
     async fn send(
         &self,
@@ -102,7 +108,7 @@ impl Setup {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
-        let token = format!("Bearer {}", self.fixture.token(identity, STORAGE));
+        let token = self.authorization(identity);
         let own = [
             ("authorization", token.as_str()),
             ("x-ms-version", "2026-04-06"),
