@@ -6,6 +6,7 @@ mod client;
 mod locks;
 mod messages;
 mod protocol;
+mod raw;
 mod relay;
 mod stand_in;
 mod upstream;
