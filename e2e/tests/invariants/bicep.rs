@@ -6,11 +6,13 @@
 //! What they cannot see is what Bicep's compiler and Azure would say.
 
 mod contents;
+mod deployment;
 mod grants;
 mod hardened;
 mod hooks;
 mod identities;
 mod model;
+mod outcome;
 mod outputs;
 mod queries;
 mod schema;
