@@ -81,6 +81,7 @@ module network 'modules/network.bicep' = {
     location: location
     tags: tags
     token: token
+    gateway: gateway
   }
 }
 

@@ -15,6 +15,7 @@ mod model;
 mod outcome;
 mod outputs;
 mod queries;
+mod reach;
 mod schema;
 mod template;
 mod trusts;
@@ -34,7 +35,7 @@ struct Files(BTreeMap<String, String>);
 impl Files {
     fn read() -> Self {
         let mut files = BTreeMap::new();
-        for directory in ["infra", "docs", "k8s/base"] {
+        for directory in ["infra", "docs", "k8s/base", "k8s/components"] {
             collect(&e2e::repository().join(directory), &mut files);
         }
         files.insert(
@@ -198,8 +199,8 @@ fn every_resource_has_the_form_of_its_type() {
             ),
             (
                 "infra/modules/network.bicep",
-                "direction: 'Inbound'\n          access: 'Allow'",
-                "access: 'Allow'",
+                "direction: 'Inbound'\n          access: 'Deny'",
+                "access: 'Deny'",
                 "needs `direction`",
             ),
             // A word that is none of the choices, here and where it chooses the form.

@@ -1,0 +1,99 @@
+//! Who reaches nodes from outside, as the templates work out.
+
+use serde_json::{Value as Json, json};
+
+use super::deployment::{Deployment, Made};
+use super::outcome::main_parameters;
+use super::template::Template;
+use super::{Files, holds, of_templates};
+
+/// What `main.bicep` makes with these parameters beside those that have no default.
+fn made(files: &Files, templates: &[Template], more: &[(&'static str, Json)]) -> Vec<Made> {
+    let parameters = [main_parameters(), more.to_vec()].concat();
+    let deployment = Deployment::new(files, templates, "main.bicep", &parameters);
+    deployment
+        .resources()
+        .unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn body<'a>(made: &'a [Made], start: &str) -> &'a Json {
+    let found = made.iter().find(|one| one.id.starts_with(start));
+    &found.unwrap_or_else(|| panic!("no {start}")).body
+}
+
+/// Ports that a security group lets in, each with whom.
+fn let_in(group: &Json) -> Vec<(String, String)> {
+    let rules = group["properties"]["securityRules"].as_array();
+    let each = rules.into_iter().flatten().map(|rule| &rule["properties"]);
+    let allowed = each.filter(|rule| rule["access"] == "Allow" && rule["direction"] == "Inbound");
+    let mut found = Vec::new();
+    for rule in allowed {
+        let from = rule["sourceAddressPrefix"].as_str().unwrap_or_default();
+        let ports = rule["destinationPortRanges"].as_array();
+        let ports = ports.into_iter().flatten();
+        let ports = ports.chain([&rule["destinationPortRange"]]);
+        let ports = ports.filter_map(Json::as_str);
+        found.extend(ports.map(|port| (port.to_owned(), from.to_owned())));
+    }
+    found.sort();
+    found
+}
+
+/// The security group of the nodes' subnet is not the one that AKS keeps.
+fn internet(files: &Files, templates: &[Template]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let gateway = files.text("k8s/components/gateway/gateway.yaml");
+    let listening = gateway
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("port: "));
+    let mut listening: Vec<_> = listening
+        .map(|port| (port.to_owned(), "Internet".to_owned()))
+        .collect();
+    listening.sort();
+    for (on, expected) in [(false, Vec::new()), (true, listening)] {
+        let made = made(files, templates, &[("gateway", json!(on))]);
+        let found = let_in(body(
+            &made,
+            "/Microsoft.Network/networkSecurityGroups/nsg-nodes",
+        ));
+        if found != expected {
+            wrong.push(format!(
+                "nodes: gateway {on} lets in {found:?}, and the component listens on {expected:?}"
+            ));
+        }
+    }
+    wrong
+}
+
+#[test]
+fn the_internet_reaches_what_the_gateway_listens_on_and_nothing_without_it() {
+    holds(
+        of_templates(internet),
+        &[
+            (
+                "infra/modules/network.bicep",
+                "securityRules: gateway ? [",
+                "securityRules: !gateway ? [",
+                "gateway true lets in []",
+            ),
+            (
+                "infra/modules/network.bicep",
+                "destinationPortRange: '443'",
+                "destinationPortRange: '*'",
+                "gateway true lets in [(\"*\", \"Internet\")]",
+            ),
+            (
+                "infra/main.bicep",
+                "    token: token\n    gateway: gateway\n",
+                "    token: token\n    gateway: true\n",
+                "gateway false lets in [(\"443\"",
+            ),
+            (
+                "k8s/components/gateway/gateway.yaml",
+                "    - name: https\n",
+                "    - name: http\n      port: 80\n    - name: https\n",
+                "the component listens on [(\"443\", \"Internet\"), (\"80\", \"Internet\")]",
+            ),
+        ],
+    );
+}
