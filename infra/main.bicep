@@ -214,7 +214,8 @@ module cluster 'modules/cluster.bicep' = {
     nodeZones: production ? ['1', '2', '3'] : []
     minNodes: production ? 3 : 2
     maxNodes: production ? 9 : 4
-    apiServerRanges: empty(apiServerRanges) ? [] : split(apiServerRanges, ',')
+    // AKS adds the address of a load balancer by itself, and not that of a NAT gateway: nodes would not join.
+    apiServerRanges: empty(apiServerRanges) ? [] : concat(split(apiServerRanges, ','), ['${network.outputs.outboundAddress}/32'])
     controlPlaneIdentityId: ownControlPlane ? controlPlane!.outputs.id : ''
     kubeletIdentity: ownKubelet ? {
       resourceId: kubelet!.outputs.id

@@ -146,6 +146,8 @@ resource endpoints 'Microsoft.Network/virtualNetworks/subnets@2024-07-01' existi
   name: 'endpoints'
 }
 
+@description('Under which nodes reach everything outside, the API server too.')
+output outboundAddress string = address.properties.ipAddress
 output networkId string = network.id
 output networkName string = network.name
 output nodeSubnetName string = nodes.name

@@ -1,4 +1,4 @@
-//! Who reaches nodes from outside, as the templates work out.
+//! Who reaches nodes and the API server, as the templates work out.
 
 use serde_json::{Value as Json, json};
 
@@ -93,6 +93,60 @@ fn the_internet_reaches_what_the_gateway_listens_on_and_nothing_without_it() {
                 "    - name: https\n",
                 "    - name: http\n      port: 80\n    - name: https\n",
                 "the component listens on [(\"443\", \"Internet\"), (\"80\", \"Internet\")]",
+            ),
+        ],
+    );
+}
+
+/// The nodes come to the API server from the NAT gateway's address.
+fn nodes_at_the_api_server(files: &Files, templates: &[Template]) -> Vec<String> {
+    let own = "</Microsoft.Network/publicIPAddresses/pip-nat-unique.properties.ipAddress>/32";
+    let mut wrong = Vec::new();
+    for (given, expected) in [
+        ("", json!([])),
+        ("203.0.113.7/32", json!(["203.0.113.7/32", own])),
+        (
+            "10.1.0.0/16,10.2.0.0/16",
+            json!(["10.1.0.0/16", "10.2.0.0/16", own]),
+        ),
+    ] {
+        let made = made(files, templates, &[("apiServerRanges", json!(given))]);
+        let gateway = body(&made, "/Microsoft.Network/natGateways/");
+        let address = gateway["properties"]["publicIpAddresses"][0]["id"].as_str();
+        if address != Some("/Microsoft.Network/publicIPAddresses/pip-nat-unique") {
+            wrong.push(format!("the NAT gateway has the address {address:?}"));
+        }
+        let cluster = body(&made, "/Microsoft.ContainerService/managedClusters/");
+        let found = &cluster["properties"]["apiServerAccessProfile"]["authorizedIPRanges"];
+        if *found != expected {
+            wrong.push(format!("`{given}` lets {found} reach the API server"));
+        }
+    }
+    wrong
+}
+
+#[test]
+fn nodes_reach_the_api_server_where_only_some_may() {
+    holds(
+        of_templates(nodes_at_the_api_server),
+        &[
+            (
+                "infra/main.bicep",
+                "concat(split(apiServerRanges, ','), ['${network.outputs.outboundAddress}/32'])",
+                "split(apiServerRanges, ',')",
+                "`203.0.113.7/32` lets [\"203.0.113.7/32\"] reach",
+            ),
+            (
+                "infra/main.bicep",
+                "empty(apiServerRanges) ? [] : concat(split(apiServerRanges, ','), ",
+                "concat(split(apiServerRanges, ','), ",
+                "`` lets [\"\",",
+            ),
+            (
+                "infra/modules/cluster.bicep",
+                "authorizedIPRanges: apiServerRanges",
+                "authorizedIPRanges: []",
+                "lets [] reach",
             ),
         ],
     );
