@@ -132,7 +132,7 @@ fn parameters(files: &Files, templates: &[Template]) -> Vec<String> {
     wrong
 }
 
-/// The hooks that azure.yaml names are there.
+/// The hooks that azure.yaml names are there, and what they say stays on the screen.
 fn hooks(files: &Files) -> Vec<String> {
     let named = files
         .text("azure.yaml")
@@ -143,6 +143,17 @@ fn hooks(files: &Files) -> Vec<String> {
     let mut wrong: Vec<_> = missing
         .map(|path| format!("azure.yaml runs {path}, which is not there"))
         .collect();
+    let blocks = files.text("azure.yaml").split("    run: ").skip(1);
+    for block in blocks {
+        let mut lines = block.lines();
+        let path = lines.next().unwrap_or_default();
+        let own = lines.take_while(|line| line.starts_with("    "));
+        if !own.into_iter().any(|line| line == "    interactive: true") {
+            wrong.push(format!(
+                "azure.yaml: azd clears what {path} says: interactive"
+            ));
+        }
+    }
     for (file, _) in files.below("infra/hooks/", ".sh") {
         if !named.contains(&file) {
             wrong.push(format!("nothing runs {file}"));
@@ -222,12 +233,26 @@ fn every_parameter_is_handed_in_and_told_of() {
 fn every_hook_is_there_and_is_run() {
     holds(
         hooks,
-        &[(
-            "azure.yaml",
-            "hooks/preflight.sh",
-            "hooks/before.sh",
-            "which is not there",
-        )],
+        &[
+            (
+                "azure.yaml",
+                "hooks/preflight.sh",
+                "hooks/before.sh",
+                "which is not there",
+            ),
+            (
+                "azure.yaml",
+                "deploy.sh\n    interactive: true\n",
+                "deploy.sh\n",
+                "clears what ./infra/hooks/deploy.sh says",
+            ),
+            (
+                "azure.yaml",
+                "preflight.sh\n    interactive: true\n",
+                "preflight.sh\n    interactive: false\n",
+                "clears what ./infra/hooks/preflight.sh says",
+            ),
+        ],
     );
     let files = Files::read();
     let unnamed = hooks(&files.with("azure.yaml", "hooks/preflight.sh", "hooks/deploy.sh"));
