@@ -51,6 +51,6 @@ for provider in Microsoft.ContainerRegistry Microsoft.ContainerService Microsoft
   Microsoft.ServiceBus Microsoft.Storage; do
   name=$(printf '%s' "$provider" | tr '[:upper:]' '[:lower:]')
   printf '%s\n' "$registered" | grep -qx "$name" ||
-    lacks "the subscription does not know $provider" "az provider register --wait --namespace $provider"
+    lacks "the subscription does not know $provider" "az provider register --wait --namespace $provider --subscription $subscription"
 done
 exit "$missing"

@@ -25,8 +25,12 @@ while IFS='|' read -r start answer; do
 done <"$ANSWERS"
 "#;
 
-const VALUES: [(&str, &str); 17] = [
+/// That of azd. The one that the Azure CLI has is another.
+const SUBSCRIPTION: &str = "33333333-3333-4333-8333-333333333333";
+
+const VALUES: [(&str, &str); 18] = [
     ("AZURE_ENV_NAME", "lab"),
+    ("AZURE_SUBSCRIPTION_ID", SUBSCRIPTION),
     ("AZURE_RESOURCE_GROUP", "rg-lab"),
     ("AZURE_AKS_CLUSTER_NAME", "aks-1"),
     ("AZURE_CONTAINER_REGISTRY_NAME", "cr1"),
@@ -161,7 +165,7 @@ fn a_deployment_builds_writes_what_the_overlay_reads_applies_and_waits() {
 
     let written = stage.written().expect("the overlay's .env");
     let overlay: Vec<&str> = written.lines().collect();
-    let values = VALUES[7..]
+    let values = VALUES[8..]
         .iter()
         .map(|(name, value)| format!("{name}={value}"));
     let image = |name: &str| {
@@ -178,11 +182,11 @@ fn a_deployment_builds_writes_what_the_overlay_reads_applies_and_waits() {
     in_order(
         &stage.calls(),
         &[
-            "az acr login --name cr1",
+            "az acr login --subscription 33333333-3333-4333-8333-333333333333 --name cr1",
             "docker buildx build --platform linux/amd64 --push --tag cr1.azurecr.io/todolist-frontend:",
             "docker buildx build --platform linux/amd64 --push --tag cr1.azurecr.io/todolist-backend:",
-            "az acr repository show --name cr1 --image todolist-frontend:",
-            "az aks get-credentials --resource-group rg-lab --name aks-1 --file ",
+            "az acr repository show --subscription 33333333-3333-4333-8333-333333333333 --name cr1 --image todolist-frontend:",
+            "az aks get-credentials --subscription 33333333-3333-4333-8333-333333333333 --resource-group rg-lab --name aks-1 --file ",
             "kubelogin convert-kubeconfig --login azurecli",
             "kubectl auth can-i create namespaces",
             "kubectl apply --kustomize k8s/overlays/azure",
@@ -191,6 +195,7 @@ fn a_deployment_builds_writes_what_the_overlay_reads_applies_and_waits() {
             "kubectl --namespace todolist rollout status deployment/frontend",
         ],
     );
+    of_azds_subscription(&stage.calls());
     // The doctor reads what was written for it.
     let home = stage.directory.path().join(".azure/lab/environment.json");
     let live = Environment::read(&home).expect("an environment");
@@ -204,6 +209,14 @@ fn a_deployment_builds_writes_what_the_overlay_reads_applies_and_waits() {
         real(&stage)
     );
     assert!(said.contains(&shown), "{said}");
+}
+
+/// Every command of the Azure CLI names azd's subscription.
+fn of_azds_subscription(calls: &[String]) {
+    let named = format!(" --subscription {SUBSCRIPTION} ");
+    let of_azure = calls.iter().filter(|call| call.starts_with("az "));
+    let elsewhere: Vec<_> = of_azure.filter(|call| !call.contains(&named)).collect();
+    assert!(elsewhere.is_empty(), "{elsewhere:#?}");
 }
 
 fn real(stage: &Stage) -> String {
@@ -234,10 +247,11 @@ fn options_add_what_they_put_out_and_the_registry_builds_where_it_is_asked_to() 
     in_order(
         &stage.calls(),
         &[
-            "az acr run --registry cr1 --file infra/hooks/images.yaml --set tag=",
+            "az acr run --subscription 33333333-3333-4333-8333-333333333333 --registry cr1 --file infra/hooks/images.yaml --set tag=",
             "az acr repository show",
         ],
     );
+    of_azds_subscription(&stage.calls());
 }
 
 #[test]
@@ -278,13 +292,7 @@ fn preflight_tells_everything_that_is_missing_and_changes_nothing() {
         .answering("az rest", "0")
         .answering("az provider list", "Microsoft.ContainerService")
         .answering("docker", "fail");
-    let variables = [
-        ("GATEWAY", "true"),
-        (
-            "AZURE_SUBSCRIPTION_ID",
-            "33333333-3333-4333-8333-333333333333",
-        ),
-    ];
+    let variables = [("GATEWAY", "true"), ("AZURE_SUBSCRIPTION_ID", SUBSCRIPTION)];
     let output = stage.run("preflight.sh", &variables);
     assert!(!output.status.success());
     let said = told(&output);
@@ -292,7 +300,7 @@ fn preflight_tells_everything_that_is_missing_and_changes_nothing() {
         "docker buildx, which is not here",
         "azd env set PUBLIC_HOST todo.example.com",
         "you may not assign roles in the subscription 33333333-3333-4333-8333-333333333333",
-        "az provider register --wait --namespace Microsoft.KeyVault",
+        "az provider register --wait --namespace Microsoft.KeyVault --subscription 33333333-3333-4333-8333-333333333333",
     ] {
         assert!(said.contains(expected), "{expected}: {said}");
     }
