@@ -53,4 +53,21 @@ for provider in Microsoft.ContainerRegistry Microsoft.ContainerService Microsoft
   printf '%s\n' "$registered" | grep -qx "$name" ||
     lacks "the subscription does not know $provider" "az provider register --wait --namespace $provider --subscription $subscription"
 done
+
+# The vault's name comes from subscription, environment and region, and a deleted vault keeps its name.
+earlier="properties.tags.\"azd-env-name\"=='${AZURE_ENV_NAME:-}'"
+[ -z "${AZURE_LOCATION:-}" ] || earlier="$earlier && properties.location=='$AZURE_LOCATION'"
+deleted=$(az keyvault list-deleted --subscription "$subscription" --resource-type vault \
+  --query "[?$earlier].[name, properties.purgeProtectionEnabled]" --output tsv) || deleted=''
+while read -r vault protected; do
+  case $vault:$protected in
+    :*) ;;
+    *:[Tt]rue) lacks "the deleted vault $vault keeps the name, and is protected against purge" \
+      'take an environment of another name: azd env new ...' ;;
+    *) lacks "the deleted vault $vault of an environment of this name keeps the name" \
+      "az keyvault purge --subscription $subscription --name $vault" ;;
+  esac
+done <<END
+$deleted
+END
 exit "$missing"

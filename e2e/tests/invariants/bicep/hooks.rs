@@ -308,6 +308,7 @@ fn preflight_tells_everything_that_is_missing_and_changes_nothing() {
     let asked = [
         "az rest --method get ",
         "az provider list ",
+        "az keyvault list-deleted ",
         "docker buildx version",
     ];
     for call in stage.calls() {
@@ -326,4 +327,36 @@ fn preflight_tells_everything_that_is_missing_and_changes_nothing() {
         told(&output)
     );
     assert_eq!(stage.calls(), Vec::<String>::new(), "and nobody is asked");
+}
+
+#[test]
+fn preflight_tells_of_a_deleted_vault_that_keeps_the_name() {
+    let variables = [
+        ("AZURE_ENV_NAME", "lab"),
+        ("AZURE_LOCATION", "swedencentral"),
+        ("AZURE_SUBSCRIPTION_ID", SUBSCRIPTION),
+    ];
+    for (answer, expected) in [
+        (
+            "kv-1\\t",
+            Some(
+                "az keyvault purge --subscription 33333333-3333-4333-8333-333333333333 --name kv-1\n",
+            ),
+        ),
+        ("kv-1\\ttrue", Some("azd env new")),
+        ("", None),
+        // Who may not look is not kept from going on.
+        ("fail", None),
+    ] {
+        let stage = Stage::new().answering("az keyvault list-deleted", answer);
+        let output = stage.run("preflight.sh", &variables);
+        let said = told(&output);
+        assert_eq!(output.status.success(), expected.is_none(), "{said}");
+        assert!(said.contains(expected.unwrap_or_default()), "{said}");
+        let asked = stage.calls().pop().unwrap_or_default();
+        let of_this_one = format!(
+            "--subscription {SUBSCRIPTION} --resource-type vault --query [?properties.tags.\"azd-env-name\"=='lab' && properties.location=='swedencentral']."
+        );
+        assert!(asked.contains(&of_this_one), "{asked}");
+    }
 }
