@@ -32,16 +32,21 @@ if [ -z "$subscription" ] && ! subscription=$(az account show --query id --outpu
 fi
 
 # What the caller may do here, as Azure itself adds it up, whether by groups or by roles of one's own.
-may_assign="value[?(contains(actions, '*') || contains(actions, 'Microsoft.Authorization/*')
-  || contains(actions, 'Microsoft.Authorization/roleAssignments/*')
-  || contains(actions, 'Microsoft.Authorization/roleAssignments/write'))
-  && !contains(notActions, 'Microsoft.Authorization/*/Write')] | length(@)"
 permissions="/subscriptions/$subscription/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
-if ! found=$(az rest --method get --url "$permissions" --query "$may_assign" --output tsv); then
+may_write() { # what of Microsoft.Authorization; how many of the caller's roles allow it
+  az rest --method get --query "value[?(contains(actions, 'Microsoft.Authorization/$1/write')
+    || contains(actions, 'Microsoft.Authorization/$1/*') || contains(actions, 'Microsoft.Authorization/*')
+    || contains(actions, '*')) && !contains(notActions, 'Microsoft.Authorization/*/Write')] | length(@)" \
+    --url "$permissions" --output tsv
+}
+if ! found=$(may_write roleAssignments); then
   lacks "the subscription $subscription cannot be looked at" 'az login, then az account set --subscription ...'
 elif [ "$found" = 0 ]; then
   lacks "you may not assign roles in the subscription $subscription, and each identity of the workload needs some" \
     'ask for Owner, or for Role Based Access Control Administrator beside Contributor'
+elif [ "${KEDA:-false}" = true ] && [ "$(may_write roleDefinitions)" = 0 ]; then
+  lacks "KEDA is on, and you may not make the custom role of its identity in the subscription $subscription" \
+    'ask for Owner, or for User Access Administrator beside Contributor; or: azd env set KEDA false'
 fi
 
 registered=$(az provider list --subscription "$subscription" --query "[?registrationState=='Registered'].namespace" \

@@ -360,3 +360,23 @@ fn preflight_tells_of_a_deleted_vault_that_keeps_the_name() {
         assert!(asked.contains(&of_this_one), "{asked}");
     }
 }
+
+#[test]
+fn preflight_wants_more_of_whoever_switches_keda_on() {
+    let definitions = "az rest --method get --query value[?(contains(actions, 'Microsoft.Authorization/roleDefinitions/write')";
+    for (keda, answer, expected) in [
+        (
+            "true",
+            "0",
+            "or for User Access Administrator beside Contributor",
+        ),
+        ("true", "1", ""),
+        ("false", "0", ""),
+    ] {
+        let stage = Stage::new().answering(definitions, answer);
+        let output = stage.run("preflight.sh", &[("KEDA", keda)]);
+        let said = told(&output);
+        assert_eq!(output.status.success(), expected.is_empty(), "{said}");
+        assert!(said.contains(expected), "{said}");
+    }
+}
