@@ -35,7 +35,7 @@ param fqdnPolicies bool = false
 param keda bool = false
 @description('Application routing with the Gateway API, with the identity of options/gateway.json. Its certificate has to be in the vault.')
 param gateway bool = false
-@description('The DNS zone in which the gateway writes its host name; empty for none.')
+@description('Resource ID of the DNS zone in which the gateway writes its host name; empty without a gateway.')
 param dnsZoneId string = ''
 
 var access = loadJsonContent('access.json')

@@ -24,6 +24,10 @@ fi
 if [ "${GATEWAY:-false}" = true ] && [ -z "${PUBLIC_HOST:-}" ]; then
   lacks 'GATEWAY is on, and nothing says under which name' 'azd env set PUBLIC_HOST todo.example.com'
 fi
+if [ "${GATEWAY:-false}" = true ] && [ -z "${DNS_ZONE_ID:-}" ]; then
+  lacks 'GATEWAY is on, and nothing says in which DNS zone the name is written' \
+    'azd env set DNS_ZONE_ID ..., one of: az network dns zone list --query [].id --output tsv'
+fi
 
 subscription=${AZURE_SUBSCRIPTION_ID:-}
 if [ -z "$subscription" ] && ! subscription=$(az account show --query id --output tsv 2>/dev/null); then

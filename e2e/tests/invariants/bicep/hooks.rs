@@ -299,6 +299,7 @@ fn preflight_tells_everything_that_is_missing_and_changes_nothing() {
     for expected in [
         "docker buildx, which is not here",
         "azd env set PUBLIC_HOST todo.example.com",
+        "azd env set DNS_ZONE_ID ..., one of: az network dns zone list ",
         "you may not assign roles in the subscription 33333333-3333-4333-8333-333333333333",
         "az provider register --wait --namespace Microsoft.KeyVault --subscription 33333333-3333-4333-8333-333333333333",
     ] {
@@ -327,6 +328,30 @@ fn preflight_tells_everything_that_is_missing_and_changes_nothing() {
         told(&output)
     );
     assert_eq!(stage.calls(), Vec::<String>::new(), "and nobody is asked");
+}
+
+/// Without either, the component could not be rendered, once all images are pushed.
+#[test]
+fn preflight_wants_name_and_zone_of_a_gateway() {
+    let (host, zone) = (
+        ("PUBLIC_HOST", "todo.example.com"),
+        (
+            "DNS_ZONE_ID",
+            "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/dnsZones/example.com",
+        ),
+    );
+    let on = ("GATEWAY", "true");
+    for (variables, expected) in [
+        (vec![on, zone], "azd env set PUBLIC_HOST "),
+        (vec![on, host], "azd env set DNS_ZONE_ID "),
+        (vec![on, host, zone], ""),
+        (vec![], ""),
+    ] {
+        let output = Stage::new().run("preflight.sh", &variables);
+        let said = told(&output);
+        assert_eq!(output.status.success(), expected.is_empty(), "{said}");
+        assert!(said.contains(expected), "{said}");
+    }
 }
 
 #[test]
