@@ -77,6 +77,10 @@ impl<'a> Deployment<'a> {
         Ok(made)
     }
 
+    pub(super) fn put_out(&self) -> Known<Json> {
+        self.outputs(&self.root)
+    }
+
     pub(super) fn output(&self, name: &str) -> Known<Json> {
         let value = self.named(&self.root, name, "output_declaration")?;
         Ok(plain(&value))

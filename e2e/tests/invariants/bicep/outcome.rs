@@ -434,3 +434,72 @@ fn a_deployment_trusts_exactly_whom_the_model_names() {
         ],
     );
 }
+
+/// Names and scopes that Azure would not take, whether a condition holds or not, and
+/// what is asked of a module that is not made.
+fn unmade(files: &Files, templates: &[Template]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let zone = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/dnsZones/example.com";
+    let everything = [
+        ("profile", json!("production")),
+        ("privateEndpoints", json!(true)),
+        ("containerInsights", json!(true)),
+        ("fqdnPolicies", json!(true)),
+        ("keda", json!(true)),
+        ("gateway", json!(true)),
+        ("dnsZoneId", json!(zone)),
+        ("clusterIdentities", json!("preCreatedKubelet")),
+    ];
+    for choice in [
+        &[][..],
+        &[("prometheus", json!(false)), ("principalId", json!(""))],
+        &[("clusterIdentities", json!("systemAssigned"))],
+        &everything,
+    ] {
+        let parameters = [main_parameters(), choice.to_vec()].concat();
+        let deployment = Deployment::new(files, templates, "main.bicep", &parameters);
+        let made = deployment.put_out().and_then(|_| deployment.resources());
+        let made = made.unwrap_or_else(|error| {
+            wrong.push(format!("{choice:?}: {error}"));
+            Vec::new()
+        });
+        for one in made {
+            let names = [Some(&one.id), one.scope.as_ref()];
+            let mut names = names.into_iter().flatten();
+            if names.any(|name| name.ends_with('/') || name.contains("//")) {
+                wrong.push(format!(
+                    "{}: with {choice:?} a name is empty: {} at {:?}",
+                    one.file, one.id, one.scope
+                ));
+            }
+        }
+    }
+    wrong
+}
+
+#[test]
+fn no_name_is_empty_and_nothing_is_asked_of_what_is_not_made() {
+    holds(
+        of_templates(unmade),
+        &[
+            (
+                "infra/modules/cluster-prerequisites.bicep",
+                "empty(kubeletIdentityName) ? 'none' : kubeletIdentityName",
+                "kubeletIdentityName",
+                "cluster-prerequisites.bicep: with [] a name is empty",
+            ),
+            (
+                "infra/main.bicep",
+                "objectId: kubelet!.outputs.principalId\n    } : {}",
+                "objectId: kubelet!.outputs.principalId\n    } : { objectId: kubelet!.outputs.principalId }",
+                "`kubelet` is not made, and something is asked of it",
+            ),
+            (
+                "infra/main.bicep",
+                "prometheus ? metrics!.outputs.queryEndpoint : ''",
+                "metrics!.outputs.queryEndpoint",
+                "`metrics` is not made, and something is asked of it",
+            ),
+        ],
+    );
+}
