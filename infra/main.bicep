@@ -97,6 +97,19 @@ module registry 'modules/registry.bicep' = {
   }
 }
 
+// The identities of the access model: early, because it takes a while until all of Azure knows a new one, and roles are
+// given to them without waiting for the cluster.
+
+module workloads 'modules/managed-identity.bicep' = [for identity in identities: {
+  name: 'identity-${identity.key}'
+  scope: group
+  params: {
+    name: 'id-${identity.key}-${token}'
+    location: location
+    tags: tags
+  }
+}]
+
 // The resources of the access model.
 
 module vault 'modules/key-vault.bicep' = {
@@ -281,20 +294,7 @@ module containers 'modules/container-insights.bicep' = if (containerInsights) {
   }
 }
 
-// The access model: identities, whom each trusts, what each may do.
-
-module workloads 'modules/workload-identity.bicep' = [for identity in identities: {
-  name: 'identity-${identity.key}'
-  scope: group
-  params: {
-    name: 'id-${identity.key}-${token}'
-    location: location
-    tags: tags
-    issuer: cluster.outputs.issuer
-    serviceAccounts: identity.value.serviceAccounts
-    others: any(identity.value).?federatedCredentials ?? []
-  }
-}]
+// The access model: what each identity may do, and whom it trusts.
 
 module roles 'modules/grants.bicep' = {
   name: 'grants'
@@ -312,6 +312,17 @@ module roles 'modules/grants.bicep' = {
   }
   dependsOn: [databases]
 }
+
+module trusts 'modules/federated-credentials.bicep' = [for (identity, i) in identities: {
+  name: 'trust-${identity.key}'
+  scope: group
+  params: {
+    identityName: workloads[i].outputs.name
+    issuer: cluster.outputs.issuer
+    serviceAccounts: identity.value.serviceAccounts
+    others: any(identity.value).?federatedCredentials ?? []
+  }
+}]
 
 module zoneRole 'modules/dns-zone-role.bicep' = if (gateway && !empty(dnsZoneId)) {
   name: 'dns-zone-role'

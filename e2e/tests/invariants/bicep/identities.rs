@@ -22,9 +22,11 @@ fn made(files: &Files, templates: &[Template]) -> String {
         .find(|one| one.file == "main.bicep")
         .expect("main.bicep");
     let mut text = "\n### Made by the templates\n\n| identity | trusts | made | by default |\n|---|---|---|---|\n".to_owned();
-    let own = main
-        .of_kind(Kind::Module)
-        .filter(|one| one.of.ends_with("/managed-identity.bicep"));
+    // Those of the access model come from a loop, with names that are put together.
+    let own = main.of_kind(Kind::Module).filter(|one| {
+        one.of.ends_with("/managed-identity.bicep")
+            && matches!(one.value.get("name"), Some(Value::Text(_)))
+    });
     for module in own {
         let condition = module.condition.as_deref().unwrap_or("true");
         let (said, holds) = told(main, condition);

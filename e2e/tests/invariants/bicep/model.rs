@@ -176,7 +176,11 @@ fn not_from_the_model(files: &Files, templates: &[Template]) -> Vec<String> {
         }
     }
     for (module, loops) in [
-        ("workload-identity.bicep", "[for identity in identities: {"),
+        ("managed-identity.bicep", "[for identity in identities: {"),
+        (
+            "federated-credentials.bicep",
+            "[for (identity, i) in identities: {",
+        ),
         ("grants.bicep", "    grants: grants\n"),
     ] {
         let made = main
@@ -336,7 +340,7 @@ fn the_template_takes_everything_from_the_model() {
                 "infra/main.bicep",
                 "[for identity in identities: {",
                 "[for identity in items(access.identities): {",
-                "workload-identity.bicep is not given all",
+                "managed-identity.bicep is not given all",
             ),
             (
                 "infra/access.json",
@@ -366,7 +370,7 @@ fn no_name_of_the_model_is_typed_by_hand() {
                 "`Storage Blob Data Contributor`",
             ),
             (
-                "infra/modules/workload-identity.bicep",
+                "infra/modules/managed-identity.bicep",
                 "  name: name\n",
                 "  name: 'worker'\n",
                 "`worker` is for the access model",
