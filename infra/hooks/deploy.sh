@@ -99,7 +99,14 @@ until kubectl auth can-i create namespaces --all-namespaces >/dev/null 2>&1; do
   [ "$tries" -gt 0 ] || fail 'after 5 minutes you still may not make a namespace: is AZURE_PRINCIPAL_ID yours?'
   sleep 5
 done
-kubectl apply --kustomize "$overlay"
+applied=$(kubectl apply --kustomize "$overlay")
+printf '%s\n' "$applied"
+# Pods read their ConfigMaps when they start. Where only these are new, as with the component workshop, nothing else would
+# start them again.
+became() { printf '%s\n' "$applied" | grep -Eq "^$1\$"; }
+if became 'configmap/.* (created|configured)' && became 'deployment\.apps/.* (configured|unchanged)'; then
+  kubectl --namespace todolist rollout restart deployment
+fi
 for deployment in backend worker frontend; do
   kubectl --namespace todolist rollout status "deployment/$deployment" --timeout 10m
 done

@@ -254,6 +254,53 @@ fn options_add_what_they_put_out_and_the_registry_builds_where_it_is_asked_to() 
     of_azds_subscription(&stage.calls());
 }
 
+/// Pods read their `ConfigMap`s when they start, and start anew by themselves only
+/// where the Deployment is another.
+#[test]
+fn pods_start_anew_where_only_what_they_read_is_another() {
+    for (applied, expected) in [
+        (
+            "configmap/access-probe created\\nconfigmap/estate unchanged\\ndeployment.apps/worker unchanged",
+            true,
+        ),
+        (
+            "configmap/estate configured\\ndeployment.apps/worker configured",
+            true,
+        ),
+        (
+            "configmap/estate unchanged\\ndeployment.apps/worker configured",
+            false,
+        ),
+        // For the first time.
+        (
+            "configmap/estate created\\ndeployment.apps/worker created",
+            false,
+        ),
+    ] {
+        let stage = Stage::new().answering("kubectl apply", applied);
+        let output = stage.run("deploy.sh", &[]);
+        assert!(output.status.success(), "{}", told(&output));
+        let calls = stage.calls();
+        let restart = "kubectl --namespace todolist rollout restart deployment";
+        let restarted = calls.iter().any(|call| call.starts_with(restart));
+        assert_eq!(restarted, expected, "{applied}: {calls:#?}");
+        if expected {
+            in_order(
+                &calls,
+                &[
+                    "kubectl apply",
+                    restart,
+                    "kubectl --namespace todolist rollout status",
+                ],
+            );
+        }
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.contains("configmap/estate "), "{said}");
+    }
+    let stage = Stage::new().answering("kubectl apply", "fail");
+    assert!(!stage.run("deploy.sh", &[]).status.success());
+}
+
 #[test]
 fn nothing_is_written_or_applied_when_something_is_missing() {
     for (what, stage) in [
