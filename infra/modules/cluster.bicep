@@ -116,6 +116,11 @@ resource cluster 'Microsoft.ContainerService/managedClusters@2026-05-01' = {
         // On the node's own disk: nothing of a node outlives it.
         osDiskType: 'Ephemeral'
         osDiskSizeGB: 64
+        // From Kubernetes 1.37 on AKS would switch it on by itself, and the NetworkPolicy `dns` lets pods ask nobody but
+        // those of kube-dns.
+        localDNSProfile: {
+          mode: 'Disabled'
+        }
         upgradeSettings: {
           maxSurge: '33%'
         }

@@ -242,6 +242,12 @@ fn every_resource_has_the_form_of_its_type() {
                 "installed: true",
                 "gatewayAPI.installed is unknown",
             ),
+            (
+                "infra/modules/cluster.bicep",
+                "localDNSProfile: {",
+                "localDnsProfile: {",
+                "localDnsProfile is unknown",
+            ),
         ],
     );
 }
