@@ -110,6 +110,9 @@ resource cluster 'Microsoft.ContainerService/managedClusters@2026-05-01' = {
         vnetSubnetID: nodeSubnetId
         availabilityZones: nodeZones
         enableAutoScaling: true
+        // What the pool begins with: without it, it would be one, and AKS wants it between the two. Should a later deployment
+        // bring the pool back to it, the autoscaler adds what is wanted.
+        count: minNodes
         minCount: minNodes
         maxCount: maxNodes
         maxPods: 110

@@ -81,7 +81,8 @@ resource endpointRules 'Microsoft.Network/networkSecurityGroups@2024-07-01' = {
           sourceAddressPrefix: nodeRange
           sourcePortRange: '*'
           destinationAddressPrefix: endpointRange
-          destinationPortRanges: ['443', '5671']
+          // https, AMQP over TLS, and what the component cosmos-direct uses.
+          destinationPortRanges: ['443', '5671', '10250']
         }
       }
       {

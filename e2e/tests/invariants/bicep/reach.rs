@@ -1,4 +1,4 @@
-//! Who reaches nodes and the API server, as the templates work out.
+//! Who reaches nodes, the API server and private endpoints, as the templates work out.
 
 use serde_json::{Value as Json, json};
 
@@ -147,6 +147,103 @@ fn nodes_reach_the_api_server_where_only_some_may() {
                 "authorizedIPRanges: apiServerRanges",
                 "authorizedIPRanges: []",
                 "lets [] reach",
+            ),
+        ],
+    );
+}
+
+/// Pods reach private endpoints at the ports that their policies open.
+fn private_endpoints(files: &Files, templates: &[Template]) -> Vec<String> {
+    let component = files.text("k8s/components/cosmos-direct/kustomization.yaml");
+    let added = component
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("value: { protocol: TCP, port: "));
+    let added = added.map(|rest| rest.trim_end_matches(" }"));
+    let nodes = "10.224.0.0/20".to_owned();
+    let mut expected: Vec<_> = ["443", "5671"]
+        .into_iter()
+        .chain(added)
+        .map(|port| (port.to_owned(), nodes.clone()))
+        .collect();
+    expected.sort();
+    let made = made(files, templates, &[("privateEndpoints", json!(true))]);
+    let group = body(
+        &made,
+        "/Microsoft.Network/networkSecurityGroups/nsg-endpoints",
+    );
+    let found = let_in(group);
+    if found == expected {
+        return Vec::new();
+    }
+    vec![format!(
+        "private endpoints let in {found:?}, and pods may go to {expected:?}"
+    )]
+}
+
+#[test]
+fn pods_reach_private_endpoints_at_the_ports_that_their_policies_open() {
+    holds(
+        of_templates(private_endpoints),
+        &[
+            (
+                "infra/modules/network.bicep",
+                "'5671', '10250']",
+                "'5671']",
+                "let in [(\"443\", \"10.224.0.0/20\"), (\"5671\", \"10.224.0.0/20\")],",
+            ),
+            (
+                "infra/modules/network.bicep",
+                "sourceAddressPrefix: nodeRange",
+                "sourceAddressPrefix: '*'",
+                "let in [(\"10250\", \"*\")",
+            ),
+            (
+                "k8s/components/cosmos-direct/kustomization.yaml",
+                "port: 10250 }",
+                "port: 10255 }",
+                "pods may go to [(\"10255\",",
+            ),
+        ],
+    );
+}
+
+/// What AKS counts on at first: as many nodes as there are at least.
+fn beginning(files: &Files, templates: &[Template]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for profile in ["workshop", "production"] {
+        let made = made(files, templates, &[("profile", json!(profile))]);
+        let cluster = body(&made, "/Microsoft.ContainerService/managedClusters/");
+        let pools = cluster["properties"]["agentPoolProfiles"].as_array();
+        for pool in pools.into_iter().flatten() {
+            let number = |name: &str| pool[name].as_u64().unwrap_or_default();
+            let between = number("minCount")..=number("maxCount");
+            if !between.contains(&number("count")) {
+                wrong.push(format!(
+                    "{profile}: a pool begins with {} nodes, and may have {between:?}",
+                    pool["count"]
+                ));
+            }
+        }
+    }
+    wrong
+}
+
+#[test]
+fn a_pool_begins_with_as_many_nodes_as_it_may_have() {
+    holds(
+        of_templates(beginning),
+        &[
+            (
+                "infra/modules/cluster.bicep",
+                "        count: minNodes\n",
+                "",
+                "workshop: a pool begins with null nodes, and may have 2..=4",
+            ),
+            (
+                "infra/modules/cluster.bicep",
+                "count: minNodes\n        minCount",
+                "count: 2\n        minCount",
+                "production: a pool begins with 2 nodes, and may have 3..=9",
             ),
         ],
     );
