@@ -362,6 +362,11 @@ output IDENTITY_NAMES string = join(map(identityNames, name => '${name}=id-${nam
 output RESOURCE_NAMES string = 'vault=${vault.outputs.name} cosmos=${cosmos.outputs.name} storage=${storage.outputs.name} bus=${bus.outputs.name}'
 output PROMETHEUS_QUERY_ENDPOINT string = prometheus ? metrics!.outputs.queryEndpoint : ''
 
+@description('What cannot be changed once it is made: preflight.sh compares it with what is asked for.')
+output DEPLOYED_PROFILE string = profile
+output DEPLOYED_PRIVATE_ENDPOINTS bool = privateEndpoints
+output DEPLOYED_NODE_SIZE string = nodeSize
+
 output AZURE_TENANT_ID string = tenant().tenantId
 output FRONTEND_CLIENT_ID string = workloads[indexOf(identityNames, 'frontend')].outputs.clientId
 output BACKEND_CLIENT_ID string = workloads[indexOf(identityNames, 'backend')].outputs.clientId

@@ -29,6 +29,16 @@ if [ "${GATEWAY:-false}" = true ] && [ -z "${DNS_ZONE_ID:-}" ]; then
     'azd env set DNS_ZONE_ID ..., one of: az network dns zone list --query [].id --output tsv'
 fi
 
+# A vault's retention, a pool's zones and its nodes' size, and the tiers of Storage and Service Bus cannot be changed. azd has
+# what was deployed, until `azd down`.
+unchanged() { # variable, what is asked for, what is deployed
+  [ "${3:-$2}" = "$2" ] || lacks "$1 is $3 where this environment runs, and cannot become $2" \
+    "azd env set $1 $3; or take an environment of another name: azd env new ..."
+}
+unchanged PROFILE "${PROFILE:-workshop}" "${DEPLOYED_PROFILE:-}"
+unchanged PRIVATE_ENDPOINTS "${PRIVATE_ENDPOINTS:-false}" "${DEPLOYED_PRIVATE_ENDPOINTS:-}"
+unchanged NODE_SIZE "${NODE_SIZE:-Standard_D2ds_v5}" "${DEPLOYED_NODE_SIZE:-}"
+
 subscription=${AZURE_SUBSCRIPTION_ID:-}
 if [ -z "$subscription" ] && ! subscription=$(az account show --query id --output tsv 2>/dev/null); then
   lacks 'nobody is signed in to the Azure CLI' 'az login'

@@ -402,6 +402,45 @@ fn preflight_wants_name_and_zone_of_a_gateway() {
 }
 
 #[test]
+fn preflight_refuses_what_cannot_be_changed() {
+    let deployed = [
+        ("DEPLOYED_PROFILE", "workshop"),
+        ("DEPLOYED_PRIVATE_ENDPOINTS", "false"),
+        ("DEPLOYED_NODE_SIZE", "Standard_D2ds_v5"),
+    ];
+    for (asked, expected) in [
+        (
+            ("PROFILE", "production"),
+            "PROFILE is workshop where this environment runs, and cannot become production\n  azd env set PROFILE workshop;",
+        ),
+        (
+            ("PRIVATE_ENDPOINTS", "true"),
+            "azd env set PRIVATE_ENDPOINTS false;",
+        ),
+        (
+            ("NODE_SIZE", "Standard_D4ds_v5"),
+            "azd env set NODE_SIZE Standard_D2ds_v5;",
+        ),
+        // What may be.
+        (("PROFILE", "workshop"), ""),
+        (("KEDA", "true"), ""),
+    ] {
+        let again: Vec<_> = deployed.into_iter().chain([asked]).collect();
+        let output = Stage::new().run("preflight.sh", &again);
+        let said = told(&output);
+        assert_eq!(output.status.success(), expected.is_empty(), "{said}");
+        assert!(said.contains(expected), "{said}");
+
+        let first = Stage::new().run("preflight.sh", &[asked]);
+        assert!(
+            first.status.success(),
+            "for the first time: {}",
+            told(&first)
+        );
+    }
+}
+
+#[test]
 fn preflight_tells_of_a_deleted_vault_that_keeps_the_name() {
     let variables = [
         ("AZURE_ENV_NAME", "lab"),

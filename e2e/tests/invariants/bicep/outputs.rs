@@ -132,6 +132,74 @@ fn parameters(files: &Files, templates: &[Template]) -> Vec<String> {
     wrong
 }
 
+/// What the hook before takes for unchangeable is put out, with the same default.
+fn unchangeable(files: &Files, templates: &[Template]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let main = templates
+        .iter()
+        .find(|one| one.file == "main.bicep")
+        .expect("main.bicep");
+    let handed = files.json(PARAMETERS);
+    let hook = files.text("infra/hooks/preflight.sh");
+    let lines = hook
+        .lines()
+        .filter_map(|line| line.strip_prefix("unchanged "));
+    for line in lines {
+        let variable = line.split(' ').next().unwrap_or_default();
+        let handed = handed["parameters"].as_object().expect("parameters");
+        let mut handed = handed
+            .iter()
+            .map(|(name, value)| (name, value["value"].as_str().expect("a variable")));
+        let own = handed.find(|(_, value)| value.starts_with(&format!("${{{variable}=")));
+        let Some((parameter, value)) = own else {
+            wrong.push(format!("{PARAMETERS} knows no {variable}"));
+            continue;
+        };
+        let output = main.find(Kind::Output, &format!("DEPLOYED_{variable}"));
+        if output.and_then(|one| one.value.text()) != Some(parameter) {
+            wrong.push(format!("main.bicep does not put out DEPLOYED_{variable}"));
+        }
+        let asked = value.replacen('=', ":-", 1);
+        if line != format!("{variable} \"{asked}\" \"${{DEPLOYED_{variable}:-}}\"") {
+            wrong.push(format!("preflight.sh: {variable} has another default"));
+        }
+    }
+    wrong
+}
+
+#[test]
+fn what_cannot_be_changed_is_put_out() {
+    holds(
+        of_templates(unchangeable),
+        &[
+            (
+                "infra/main.bicep",
+                "output DEPLOYED_PROFILE string = profile",
+                "output DEPLOYED_PROFILE string = environmentName",
+                "does not put out DEPLOYED_PROFILE",
+            ),
+            (
+                "infra/main.bicep",
+                "output DEPLOYED_NODE_SIZE",
+                "output NODES",
+                "does not put out DEPLOYED_NODE_SIZE",
+            ),
+            (
+                PARAMETERS,
+                "${NODE_SIZE=Standard_D2ds_v5}",
+                "${NODE_SIZE=Standard_D4ds_v5}",
+                "NODE_SIZE has another default",
+            ),
+            (
+                PARAMETERS,
+                "${PRIVATE_ENDPOINTS=false}",
+                "${PRIVATE=false}",
+                "knows no PRIVATE_ENDPOINTS",
+            ),
+        ],
+    );
+}
+
 /// The hooks that azure.yaml names are there, and what they say stays on the screen.
 fn hooks(files: &Files) -> Vec<String> {
     let named = files
