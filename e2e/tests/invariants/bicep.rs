@@ -38,10 +38,9 @@ impl Files {
         for directory in ["infra", "docs", "k8s/base", "k8s/components"] {
             collect(&e2e::repository().join(directory), &mut files);
         }
-        files.insert(
-            "azure.yaml".to_owned(),
-            read(&e2e::repository().join("azure.yaml")),
-        );
+        for file in ["azure.yaml", ".devcontainer/devcontainer.json"] {
+            files.insert(file.to_owned(), read(&e2e::repository().join(file)));
+        }
         Self(files)
     }
 

@@ -306,6 +306,52 @@ fn every_parameter_is_handed_in_and_told_of() {
     );
 }
 
+/// By what the devcontainer gets each tool that the hook before wants.
+const IN_THE_DEVCONTAINER: [(&str, &str); 5] = [
+    ("az", "/devcontainers/features/azure-cli:"),
+    ("azd", "/azure-dev/azd:"),
+    ("kubectl", "sudo az aks install-cli"),
+    ("kubelogin", "sudo az aks install-cli"),
+    ("docker", "/devcontainers/features/docker-in-docker:"),
+];
+
+fn devcontainer(files: &Files) -> Vec<String> {
+    let hook = files.text("infra/hooks/preflight.sh");
+    let tools = hook
+        .lines()
+        .find_map(|line| line.strip_prefix("for tool in ")?.strip_suffix("; do"));
+    let tools = tools.unwrap_or_default().split(' ').chain(["docker"]);
+    let container = files.text(".devcontainer/devcontainer.json");
+    let missing = tools.filter(|tool| {
+        let mut known = IN_THE_DEVCONTAINER.iter().filter(|(own, _)| own == tool);
+        !known.any(|(_, by)| container.contains(by))
+    });
+    missing
+        .map(|tool| format!("the devcontainer has no `{tool}`"))
+        .collect()
+}
+
+#[test]
+fn the_devcontainer_has_what_the_hooks_want() {
+    holds(
+        devcontainer,
+        &[
+            (
+                ".devcontainer/devcontainer.json",
+                " && sudo az aks install-cli",
+                "",
+                "has no `kubelogin`",
+            ),
+            (
+                "infra/hooks/preflight.sh",
+                "for tool in az azd",
+                "for tool in helm az azd",
+                "has no `helm`",
+            ),
+        ],
+    );
+}
+
 #[test]
 fn every_hook_is_there_and_is_run() {
     holds(
