@@ -3,6 +3,8 @@
 //! use, and tells the rest. What only Azure knows, such as the object ID of an
 //! identity, stands as `<id.properties.principalId>`.
 
+mod functions;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -11,12 +13,8 @@ use tree_sitter::Node;
 
 use super::Files;
 use super::template::{Template, children};
-
-/// What `uniqueString` comes to.
-pub(super) const UNIQUE: &str = "unique";
-
-/// The member by which a value that only Azure knows is told.
-const LATER: &str = "$later";
+pub(super) use functions::UNIQUE;
+use functions::{Known, LATER, called, list, number, of_values, plain, text, truth};
 
 /// A resource of a deployment.
 #[derive(Debug)]
@@ -41,7 +39,6 @@ struct Scope<'a> {
 }
 
 type Locals = BTreeMap<String, Json>;
-type Known<T> = Result<T, String>;
 
 pub(super) struct Deployment<'a> {
     files: &'a Files,
@@ -547,85 +544,6 @@ impl<'a> Deployment<'a> {
     }
 }
 
-/// A function that has no lambda.
-fn of_values(function: &str, values: &[Json]) -> Known<Json> {
-    let texts = || values.iter().map(text).collect::<Vec<_>>();
-    let first = || list(&values[0]);
-    Ok(match function {
-        "items" => {
-            let members = values[0].as_object().ok_or("items of no object")?;
-            let each = members.iter();
-            each.map(|(key, value)| json!({ "key": key, "value": value }))
-                .collect()
-        }
-        "objectKeys" => {
-            let members = values[0].as_object().ok_or("keys of no object")?;
-            members.keys().map(|name| json!(name)).collect()
-        }
-        "union" => {
-            let mut members = serde_json::Map::new();
-            for one in values {
-                let more = one.as_object().ok_or("a union of no object")?;
-                members.extend(more.clone());
-            }
-            Json::Object(members)
-        }
-        "concat" => {
-            let lists: Vec<_> = values.iter().map(list).collect::<Known<_>>()?;
-            Json::Array(lists.concat())
-        }
-        "flatten" => {
-            let lists: Vec<_> = first()?.iter().map(list).collect::<Known<_>>()?;
-            Json::Array(lists.concat())
-        }
-        "range" => {
-            let (start, count) = (number(&values[0])?, number(&values[1])?);
-            (start..start + count).map(|at| json!(at)).collect()
-        }
-        "length" => json!(first()?.len()),
-        "empty" => json!(match &values[0] {
-            Json::Array(list) => list.is_empty(),
-            Json::Object(members) => members.is_empty(),
-            Json::Null => true,
-            other => text(other).is_empty(),
-        }),
-        "contains" => json!(match &values[0] {
-            Json::Array(list) => list.contains(&values[1]),
-            Json::Object(members) => members.contains_key(&text(&values[1])),
-            other => text(other).contains(&text(&values[1])),
-        }),
-        "indexOf" => {
-            let at = first()?.iter().position(|one| *one == values[1]);
-            json!(at.map_or(-1, |at| i64::try_from(at).expect("small")))
-        }
-        "max" => json!(number(&values[0])?.max(number(&values[1])?)),
-        "last" => first()?.last().cloned().unwrap_or_default(),
-        "join" => {
-            let each: Vec<_> = first()?.iter().map(text).collect();
-            json!(each.join(&text(&values[1])))
-        }
-        "split" => {
-            let [whole, at] = &texts()[..] else {
-                return Err("split".to_owned());
-            };
-            whole.split(at.as_str()).map(|part| json!(part)).collect()
-        }
-        "replace" => {
-            let [whole, from, to] = &texts()[..] else {
-                return Err("replace".to_owned());
-            };
-            json!(whole.replace(from.as_str(), to))
-        }
-        "startsWith" => json!(text(&values[0]).starts_with(&text(&values[1]))),
-        "uniqueString" => json!(UNIQUE),
-        "guid" => json!(format!("guid({})", texts().join(", "))),
-        "newGuid" => json!("guid()"),
-        "base64" => json!(format!("base64({})", text(&values[0]))),
-        "subscriptionResourceId" => json!(format!("/{}", texts().join("/"))),
-        other => return called(other).ok_or_else(|| format!("the function `{other}`")),
-    })
-}
-
 fn template<'a>(templates: &'a [Template], file: &str) -> Option<&'a Template> {
     templates.iter().find(|one| one.file == file)
 }
@@ -635,17 +553,6 @@ fn declared<'a>(template: &'a Template, name: &str, kind: &str) -> Option<Node<'
     all.find(|node| {
         let own = children(*node).next();
         own.is_some_and(|own| template.said(own) == name)
-    })
-}
-
-/// What Azure tells of where a deployment goes.
-fn called(function: &str) -> Option<Json> {
-    Some(match function {
-        "tenant" => json!({ "tenantId": "<tenant>" }),
-        "subscription" => json!({ "id": "/subscriptions/s", "subscriptionId": "s" }),
-        "resourceGroup" => json!({ "id": "/subscriptions/s/resourceGroups/g", "name": "g" }),
-        "environment" => json!({ "suffixes": { "storage": "core.windows.net" } }),
-        _ => return None,
     })
 }
 
@@ -692,43 +599,4 @@ fn beside(file: &str, path: &str) -> String {
         }
     }
     parts.join("/")
-}
-
-/// A value as a text takes it.
-fn text(value: &Json) -> String {
-    match value {
-        Json::String(text) => text.clone(),
-        Json::Object(members) if members.contains_key(LATER) => {
-            format!("<{}>", text(&members[LATER]))
-        }
-        other => other.to_string(),
-    }
-}
-
-/// The same with a text in place of what only Azure knows.
-fn plain(value: &Json) -> Json {
-    match value {
-        Json::Array(list) => list.iter().map(plain).collect(),
-        Json::Object(members) if members.contains_key(LATER) => json!(text(value)),
-        Json::Object(members) => {
-            let each = members.iter();
-            Json::Object(each.map(|(name, one)| (name.clone(), plain(one))).collect())
-        }
-        other => other.clone(),
-    }
-}
-
-fn list(value: &Json) -> Known<&[Json]> {
-    let list = value.as_array().map(Vec::as_slice);
-    list.ok_or_else(|| format!("no list: {value}"))
-}
-
-fn truth(value: &Json) -> Known<bool> {
-    value
-        .as_bool()
-        .ok_or_else(|| format!("neither true nor false: {value}"))
-}
-
-fn number(value: &Json) -> Known<i64> {
-    value.as_i64().ok_or_else(|| format!("no number: {value}"))
 }

@@ -45,10 +45,14 @@ const HANDED_ON: [&str; 4] = [
     "access.resources.bus.queues",
 ];
 
-/// The access model with the options on, as one document.
+/// The access model with all options on, as one document.
 pub(super) fn whole(files: &Files) -> Json {
+    with_options(files, &OPTIONS)
+}
+
+pub(super) fn with_options(files: &Files, options: &[&str]) -> Json {
     let mut access = files.json("infra/access.json");
-    for option in OPTIONS {
+    for option in options {
         let mut own = files.json(&format!("infra/options/{option}.json"));
         let grants = own["grants"].as_array_mut().expect("grants").split_off(0);
         access["grants"]

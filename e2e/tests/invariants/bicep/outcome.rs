@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::deployment::{Deployment, Made, UNIQUE};
-use super::model::OPTIONS;
+use super::model::{OPTIONS, with_options};
 use super::template::Template;
 use super::{Files, holds, of_templates};
 
@@ -35,7 +35,7 @@ fn cases<'a>(files: &'a Files, templates: &'a [Template]) -> Vec<Case<'a>> {
         cases.push(Case {
             name: format!("main.bicep with {on:?}"),
             deployment: Deployment::new(files, templates, "main.bicep", &parameters),
-            access: access(files, on),
+            access: with_options(files, on),
             principal: |identity| format!("<{}.properties.principalId>", identity_id(identity)),
             issuer: "</Microsoft.ContainerService/managedClusters/aks-unique.properties.oidcIssuerProfile.issuerURL>"
                 .to_owned(),
@@ -55,7 +55,7 @@ fn cases<'a>(files: &'a Files, templates: &'a [Template]) -> Vec<Case<'a>> {
     cases.push(Case {
         name: file.to_owned(),
         deployment: Deployment::new(files, templates, file, &parameters),
-        access: access(files, &[]),
+        access: with_options(files, &[]),
         principal: |identity| {
             format!(
                 "/Microsoft.Graph/servicePrincipals/</Microsoft.Graph/applications/todolist-{identity}-lab.appId>"
@@ -78,20 +78,6 @@ pub(super) fn main_parameters() -> Vec<(&'static str, Json)> {
 
 fn identity_id(identity: &str) -> String {
     format!("/Microsoft.ManagedIdentity/userAssignedIdentities/id-{identity}-{UNIQUE}")
-}
-
-fn access(files: &Files, options: &[&str]) -> Json {
-    let mut access = files.json("infra/access.json");
-    for option in options {
-        let own = files.json(&format!("infra/options/{option}.json"));
-        let grants = own["grants"].as_array().expect("grants").clone();
-        let all = access["grants"].as_array_mut().expect("grants");
-        all.extend(grants);
-        let identities = own["identities"].as_object().expect("identities").clone();
-        let all = access["identities"].as_object_mut().expect("identities");
-        all.extend(identities);
-    }
-    access
 }
 
 /// Each assignment of a grant: to whom, with which role, at what.
