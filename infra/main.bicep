@@ -35,7 +35,7 @@ param fqdnPolicies bool = false
 param keda bool = false
 @description('Application routing with the Gateway API, with the identity of options/gateway.json. Its certificate has to be in the vault.')
 param gateway bool = false
-@description('The DNS zone in which the gateway writes its host name; empty for none.')
+@description('Resource ID of the DNS zone in which the gateway writes its host name; empty without a gateway.')
 param dnsZoneId string = ''
 
 var access = loadJsonContent('access.json')
@@ -81,6 +81,7 @@ module network 'modules/network.bicep' = {
     location: location
     tags: tags
     token: token
+    gateway: gateway
   }
 }
 
@@ -95,6 +96,19 @@ module registry 'modules/registry.bicep' = {
     workspaceId: logs.outputs.id
   }
 }
+
+// The identities of the access model: early, because it takes a while until all of Azure knows a new one, and roles are
+// given to them without waiting for the cluster.
+
+module workloads 'modules/managed-identity.bicep' = [for identity in identities: {
+  name: 'identity-${identity.key}'
+  scope: group
+  params: {
+    name: 'id-${identity.key}-${token}'
+    location: location
+    tags: tags
+  }
+}]
 
 // The resources of the access model.
 
@@ -213,7 +227,8 @@ module cluster 'modules/cluster.bicep' = {
     nodeZones: production ? ['1', '2', '3'] : []
     minNodes: production ? 3 : 2
     maxNodes: production ? 9 : 4
-    apiServerRanges: empty(apiServerRanges) ? [] : split(apiServerRanges, ',')
+    // AKS adds the address of a load balancer by itself, and not that of a NAT gateway: nodes would not join.
+    apiServerRanges: empty(apiServerRanges) ? [] : concat(split(apiServerRanges, ','), ['${network.outputs.outboundAddress}/32'])
     controlPlaneIdentityId: ownControlPlane ? controlPlane!.outputs.id : ''
     kubeletIdentity: ownKubelet ? {
       resourceId: kubelet!.outputs.id
@@ -279,20 +294,7 @@ module containers 'modules/container-insights.bicep' = if (containerInsights) {
   }
 }
 
-// The access model: identities, whom each trusts, what each may do.
-
-module workloads 'modules/workload-identity.bicep' = [for identity in identities: {
-  name: 'identity-${identity.key}'
-  scope: group
-  params: {
-    name: 'id-${identity.key}-${token}'
-    location: location
-    tags: tags
-    issuer: cluster.outputs.issuer
-    serviceAccounts: identity.value.serviceAccounts
-    others: any(identity.value).?federatedCredentials ?? []
-  }
-}]
+// The access model: what each identity may do, and whom it trusts.
 
 module roles 'modules/grants.bicep' = {
   name: 'grants'
@@ -310,6 +312,17 @@ module roles 'modules/grants.bicep' = {
   }
   dependsOn: [databases]
 }
+
+module trusts 'modules/federated-credentials.bicep' = [for (identity, i) in identities: {
+  name: 'trust-${identity.key}'
+  scope: group
+  params: {
+    identityName: workloads[i].outputs.name
+    issuer: cluster.outputs.issuer
+    serviceAccounts: identity.value.serviceAccounts
+    others: any(identity.value).?federatedCredentials ?? []
+  }
+}]
 
 module zoneRole 'modules/dns-zone-role.bicep' = if (gateway && !empty(dnsZoneId)) {
   name: 'dns-zone-role'
@@ -348,6 +361,11 @@ output AZURE_CONTAINER_REGISTRY_ENDPOINT string = registry.outputs.loginServer
 output IDENTITY_NAMES string = join(map(identityNames, name => '${name}=id-${name}-${token}'), ' ')
 output RESOURCE_NAMES string = 'vault=${vault.outputs.name} cosmos=${cosmos.outputs.name} storage=${storage.outputs.name} bus=${bus.outputs.name}'
 output PROMETHEUS_QUERY_ENDPOINT string = prometheus ? metrics!.outputs.queryEndpoint : ''
+
+@description('What cannot be changed once it is made: preflight.sh compares it with what is asked for.')
+output DEPLOYED_PROFILE string = profile
+output DEPLOYED_PRIVATE_ENDPOINTS bool = privateEndpoints
+output DEPLOYED_NODE_SIZE string = nodeSize
 
 output AZURE_TENANT_ID string = tenant().tenantId
 output FRONTEND_CLIENT_ID string = workloads[indexOf(identityNames, 'frontend')].outputs.clientId

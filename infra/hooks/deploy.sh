@@ -25,6 +25,8 @@ needed() {
 }
 
 overlay=${K8S_OVERLAY:-k8s/overlays/azure}
+# azd's, which need not be the one that is the default of the Azure CLI.
+subscription=$(needed AZURE_SUBSCRIPTION_ID)
 group=$(needed AZURE_RESOURCE_GROUP)
 cluster=$(needed AZURE_AKS_CLUSTER_NAME)
 registry=$(needed AZURE_CONTAINER_REGISTRY_NAME)
@@ -34,16 +36,20 @@ server=$(needed AZURE_CONTAINER_REGISTRY_ENDPOINT)
 tag=$(git rev-parse --short HEAD 2>/dev/null || date -u +%Y%m%d%H%M%S)
 case ${IMAGE_BUILD:-docker} in
   docker)
-    az acr login --name "$registry"
+    az acr login --subscription "$subscription" --name "$registry"
     for name in frontend backend; do
       docker buildx build --platform linux/amd64 --push --tag "$server/todolist-$name:$tag" --target "$name" .
     done
     ;;
-  acr) az acr run --registry "$registry" --file infra/hooks/images.yaml --set "tag=$tag" --timeout 7200 . ;;
+  acr)
+    az acr run --subscription "$subscription" --registry "$registry" --file infra/hooks/images.yaml \
+      --set "tag=$tag" --timeout 7200 .
+    ;;
   *) fail "IMAGE_BUILD is $IMAGE_BUILD, and has to be docker or acr" ;;
 esac
 image() { # name
-  digest=$(az acr repository show --name "$registry" --image "todolist-$1:$tag" --query digest --output tsv)
+  digest=$(az acr repository show --subscription "$subscription" --name "$registry" --image "todolist-$1:$tag" \
+    --query digest --output tsv)
   printf '%s/todolist-%s@%s' "$server" "$1" "$digest"
 }
 frontend=$(image frontend)
@@ -82,7 +88,8 @@ printf '{ "resourceGroup": "%s", "cluster": "%s",\n  "identities": { %s },\n  "r
 
 # Signs in as whoever is signed in to the Azure CLI; your own kubeconfig is left alone.
 export KUBECONFIG="$home/kubeconfig"
-az aks get-credentials --resource-group "$group" --name "$cluster" --file "$KUBECONFIG" --overwrite-existing >&2
+az aks get-credentials --subscription "$subscription" --resource-group "$group" --name "$cluster" \
+  --file "$KUBECONFIG" --overwrite-existing >&2
 kubelogin convert-kubeconfig --login azurecli
 
 # A role that was just assigned takes a while to be known everywhere.
@@ -92,7 +99,14 @@ until kubectl auth can-i create namespaces --all-namespaces >/dev/null 2>&1; do
   [ "$tries" -gt 0 ] || fail 'after 5 minutes you still may not make a namespace: is AZURE_PRINCIPAL_ID yours?'
   sleep 5
 done
-kubectl apply --kustomize "$overlay"
+applied=$(kubectl apply --kustomize "$overlay")
+printf '%s\n' "$applied"
+# Pods read their ConfigMaps when they start. Where only these are new, as with the component workshop, nothing else would
+# start them again.
+became() { printf '%s\n' "$applied" | grep -Eq "^$1\$"; }
+if became 'configmap/.* (created|configured)' && became 'deployment\.apps/.* (configured|unchanged)'; then
+  kubectl --namespace todolist rollout restart deployment
+fi
 for deployment in backend worker frontend; do
   kubectl --namespace todolist rollout status "deployment/$deployment" --timeout 10m
 done

@@ -19,7 +19,8 @@ resource subnet 'Microsoft.Network/virtualNetworks/subnets@2024-07-01' existing 
 }
 
 resource kubelet 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = if (!empty(kubeletIdentityName)) {
-  name: kubeletIdentityName
+  // Azure looks at names and scopes even where the condition does not hold.
+  name: empty(kubeletIdentityName) ? 'none' : kubeletIdentityName
 }
 
 resource joinsSubnet 'Microsoft.Authorization/roleAssignments@2022-04-01' = {

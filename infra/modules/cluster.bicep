@@ -110,12 +110,20 @@ resource cluster 'Microsoft.ContainerService/managedClusters@2026-05-01' = {
         vnetSubnetID: nodeSubnetId
         availabilityZones: nodeZones
         enableAutoScaling: true
+        // What the pool begins with: without it, it would be one, and AKS wants it between the two. Should a later deployment
+        // bring the pool back to it, the autoscaler adds what is wanted.
+        count: minNodes
         minCount: minNodes
         maxCount: maxNodes
         maxPods: 110
         // On the node's own disk: nothing of a node outlives it.
         osDiskType: 'Ephemeral'
         osDiskSizeGB: 64
+        // From Kubernetes 1.37 on AKS would switch it on by itself, and the NetworkPolicy `dns` lets pods ask nobody but
+        // those of kube-dns.
+        localDNSProfile: {
+          mode: 'Disabled'
+        }
         upgradeSettings: {
           maxSurge: '33%'
         }

@@ -29,6 +29,8 @@ resource collections 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/contain
       partitionKey: {
         kind: 'Hash'
         paths: [container.value.partitionKey]
+        // Hashes more than the first 100 bytes of a key; cannot be changed afterwards.
+        version: 2
       }
     }
   }

@@ -1,4 +1,4 @@
-// A user-assigned identity that no service account uses: one of the cluster's own.
+// A user-assigned identity: one of the access model, or one of the cluster's own.
 param name string
 param location string
 param tags object

@@ -3,6 +3,8 @@
 param location string
 param tags object
 param token string
+@description('Whether the pages are public. AKS opens ports in its own security group alone, and not in that of this subnet.')
+param gateway bool
 
 var addressSpace = '10.224.0.0/16'
 var nodeRange = '10.224.0.0/20'
@@ -22,7 +24,7 @@ resource address 'Microsoft.Network/publicIPAddresses@2024-07-01' = {
   }
 }
 
-resource gateway 'Microsoft.Network/natGateways@2024-07-01' = {
+resource natGateway 'Microsoft.Network/natGateways@2024-07-01' = {
   name: 'ng-${token}'
   location: location
   tags: tags
@@ -43,6 +45,24 @@ resource nodeRules 'Microsoft.Network/networkSecurityGroups@2024-07-01' = {
   name: 'nsg-nodes-${token}'
   location: location
   tags: tags
+  properties: {
+    // The load balancer keeps the public address as the destination, which nobody knows before it is there.
+    securityRules: gateway ? [
+      {
+        name: 'https-to-gateway'
+        properties: {
+          priority: 100
+          direction: 'Inbound'
+          access: 'Allow'
+          protocol: 'Tcp'
+          sourceAddressPrefix: 'Internet'
+          sourcePortRange: '*'
+          destinationAddressPrefix: '*'
+          destinationPortRange: '443'
+        }
+      }
+    ] : []
+  }
 }
 
 resource endpointRules 'Microsoft.Network/networkSecurityGroups@2024-07-01' = {
@@ -61,7 +81,8 @@ resource endpointRules 'Microsoft.Network/networkSecurityGroups@2024-07-01' = {
           sourceAddressPrefix: nodeRange
           sourcePortRange: '*'
           destinationAddressPrefix: endpointRange
-          destinationPortRanges: ['443', '5671']
+          // https, AMQP over TLS, and what the component cosmos-direct uses.
+          destinationPortRanges: ['443', '5671', '10250']
         }
       }
       {
@@ -95,7 +116,7 @@ resource network 'Microsoft.Network/virtualNetworks@2024-07-01' = {
         properties: {
           addressPrefix: nodeRange
           natGateway: {
-            id: gateway.id
+            id: natGateway.id
           }
           networkSecurityGroup: {
             id: nodeRules.id
@@ -126,6 +147,8 @@ resource endpoints 'Microsoft.Network/virtualNetworks/subnets@2024-07-01' existi
   name: 'endpoints'
 }
 
+@description('Under which nodes reach everything outside, the API server too.')
+output outboundAddress string = address.properties.ipAddress
 output networkId string = network.id
 output networkName string = network.name
 output nodeSubnetName string = nodes.name

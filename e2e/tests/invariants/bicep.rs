@@ -6,13 +6,16 @@
 //! What they cannot see is what Bicep's compiler and Azure would say.
 
 mod contents;
+mod deployment;
 mod grants;
 mod hardened;
 mod hooks;
 mod identities;
 mod model;
+mod outcome;
 mod outputs;
 mod queries;
+mod reach;
 mod schema;
 mod template;
 mod trusts;
@@ -32,13 +35,12 @@ struct Files(BTreeMap<String, String>);
 impl Files {
     fn read() -> Self {
         let mut files = BTreeMap::new();
-        for directory in ["infra", "docs", "k8s/base"] {
+        for directory in ["infra", "docs", "k8s/base", "k8s/components"] {
             collect(&e2e::repository().join(directory), &mut files);
         }
-        files.insert(
-            "azure.yaml".to_owned(),
-            read(&e2e::repository().join("azure.yaml")),
-        );
+        for file in ["azure.yaml", ".devcontainer/devcontainer.json"] {
+            files.insert(file.to_owned(), read(&e2e::repository().join(file)));
+        }
         Self(files)
     }
 
@@ -196,8 +198,8 @@ fn every_resource_has_the_form_of_its_type() {
             ),
             (
                 "infra/modules/network.bicep",
-                "direction: 'Inbound'\n          access: 'Allow'",
-                "access: 'Allow'",
+                "direction: 'Inbound'\n          access: 'Deny'",
+                "access: 'Deny'",
                 "needs `direction`",
             ),
             // A word that is none of the choices, here and where it chooses the form.
@@ -238,6 +240,12 @@ fn every_resource_has_the_form_of_its_type() {
                 "installation: 'Standard'",
                 "installed: true",
                 "gatewayAPI.installed is unknown",
+            ),
+            (
+                "infra/modules/cluster.bicep",
+                "localDNSProfile: {",
+                "localDnsProfile: {",
+                "localDnsProfile is unknown",
             ),
         ],
     );

@@ -120,6 +120,13 @@ fn unenforced(templates: &[Template]) -> Vec<String> {
                 wrong.push(format!("nothing enforces NetworkPolicies: {path}"));
             }
         }
+        // The policies let pods ask those of kube-dns, and no cache on the node.
+        let pools = cluster.value.at("properties.agentPoolProfiles");
+        for pool in pools.into_iter().flat_map(Value::items) {
+            if pool.at("localDNSProfile.mode").and_then(Value::text) != Some("Disabled") {
+                wrong.push("no NetworkPolicy names the cache of localDNSProfile".to_owned());
+            }
+        }
     }
     wrong
 }
@@ -203,6 +210,18 @@ fn the_cluster_enforces_network_policies() {
                 "      networkDataplane: 'cilium'\n",
                 "",
                 "networkDataplane",
+            ),
+            (
+                "infra/modules/cluster.bicep",
+                "mode: 'Disabled'",
+                "mode: 'Preferred'",
+                "the cache of localDNSProfile",
+            ),
+            (
+                "infra/modules/cluster.bicep",
+                "        localDNSProfile: {\n          mode: 'Disabled'\n        }\n",
+                "",
+                "the cache of localDNSProfile",
             ),
         ],
     );

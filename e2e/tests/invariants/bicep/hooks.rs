@@ -25,8 +25,12 @@ while IFS='|' read -r start answer; do
 done <"$ANSWERS"
 "#;
 
-const VALUES: [(&str, &str); 17] = [
+/// That of azd. The one that the Azure CLI has is another.
+const SUBSCRIPTION: &str = "33333333-3333-4333-8333-333333333333";
+
+const VALUES: [(&str, &str); 18] = [
     ("AZURE_ENV_NAME", "lab"),
+    ("AZURE_SUBSCRIPTION_ID", SUBSCRIPTION),
     ("AZURE_RESOURCE_GROUP", "rg-lab"),
     ("AZURE_AKS_CLUSTER_NAME", "aks-1"),
     ("AZURE_CONTAINER_REGISTRY_NAME", "cr1"),
@@ -161,7 +165,7 @@ fn a_deployment_builds_writes_what_the_overlay_reads_applies_and_waits() {
 
     let written = stage.written().expect("the overlay's .env");
     let overlay: Vec<&str> = written.lines().collect();
-    let values = VALUES[7..]
+    let values = VALUES[8..]
         .iter()
         .map(|(name, value)| format!("{name}={value}"));
     let image = |name: &str| {
@@ -178,11 +182,11 @@ fn a_deployment_builds_writes_what_the_overlay_reads_applies_and_waits() {
     in_order(
         &stage.calls(),
         &[
-            "az acr login --name cr1",
+            "az acr login --subscription 33333333-3333-4333-8333-333333333333 --name cr1",
             "docker buildx build --platform linux/amd64 --push --tag cr1.azurecr.io/todolist-frontend:",
             "docker buildx build --platform linux/amd64 --push --tag cr1.azurecr.io/todolist-backend:",
-            "az acr repository show --name cr1 --image todolist-frontend:",
-            "az aks get-credentials --resource-group rg-lab --name aks-1 --file ",
+            "az acr repository show --subscription 33333333-3333-4333-8333-333333333333 --name cr1 --image todolist-frontend:",
+            "az aks get-credentials --subscription 33333333-3333-4333-8333-333333333333 --resource-group rg-lab --name aks-1 --file ",
             "kubelogin convert-kubeconfig --login azurecli",
             "kubectl auth can-i create namespaces",
             "kubectl apply --kustomize k8s/overlays/azure",
@@ -191,6 +195,7 @@ fn a_deployment_builds_writes_what_the_overlay_reads_applies_and_waits() {
             "kubectl --namespace todolist rollout status deployment/frontend",
         ],
     );
+    of_azds_subscription(&stage.calls());
     // The doctor reads what was written for it.
     let home = stage.directory.path().join(".azure/lab/environment.json");
     let live = Environment::read(&home).expect("an environment");
@@ -204,6 +209,14 @@ fn a_deployment_builds_writes_what_the_overlay_reads_applies_and_waits() {
         real(&stage)
     );
     assert!(said.contains(&shown), "{said}");
+}
+
+/// Every command of the Azure CLI names azd's subscription.
+fn of_azds_subscription(calls: &[String]) {
+    let named = format!(" --subscription {SUBSCRIPTION} ");
+    let of_azure = calls.iter().filter(|call| call.starts_with("az "));
+    let elsewhere: Vec<_> = of_azure.filter(|call| !call.contains(&named)).collect();
+    assert!(elsewhere.is_empty(), "{elsewhere:#?}");
 }
 
 fn real(stage: &Stage) -> String {
@@ -234,10 +247,58 @@ fn options_add_what_they_put_out_and_the_registry_builds_where_it_is_asked_to() 
     in_order(
         &stage.calls(),
         &[
-            "az acr run --registry cr1 --file infra/hooks/images.yaml --set tag=",
+            "az acr run --subscription 33333333-3333-4333-8333-333333333333 --registry cr1 --file infra/hooks/images.yaml --set tag=",
             "az acr repository show",
         ],
     );
+    of_azds_subscription(&stage.calls());
+}
+
+/// Pods read their `ConfigMap`s when they start, and start anew by themselves only
+/// where the Deployment is another.
+#[test]
+fn pods_start_anew_where_only_what_they_read_is_another() {
+    for (applied, expected) in [
+        (
+            "configmap/access-probe created\\nconfigmap/estate unchanged\\ndeployment.apps/worker unchanged",
+            true,
+        ),
+        (
+            "configmap/estate configured\\ndeployment.apps/worker configured",
+            true,
+        ),
+        (
+            "configmap/estate unchanged\\ndeployment.apps/worker configured",
+            false,
+        ),
+        // For the first time.
+        (
+            "configmap/estate created\\ndeployment.apps/worker created",
+            false,
+        ),
+    ] {
+        let stage = Stage::new().answering("kubectl apply", applied);
+        let output = stage.run("deploy.sh", &[]);
+        assert!(output.status.success(), "{}", told(&output));
+        let calls = stage.calls();
+        let restart = "kubectl --namespace todolist rollout restart deployment";
+        let restarted = calls.iter().any(|call| call.starts_with(restart));
+        assert_eq!(restarted, expected, "{applied}: {calls:#?}");
+        if expected {
+            in_order(
+                &calls,
+                &[
+                    "kubectl apply",
+                    restart,
+                    "kubectl --namespace todolist rollout status",
+                ],
+            );
+        }
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.contains("configmap/estate "), "{said}");
+    }
+    let stage = Stage::new().answering("kubectl apply", "fail");
+    assert!(!stage.run("deploy.sh", &[]).status.success());
 }
 
 #[test]
@@ -278,21 +339,16 @@ fn preflight_tells_everything_that_is_missing_and_changes_nothing() {
         .answering("az rest", "0")
         .answering("az provider list", "Microsoft.ContainerService")
         .answering("docker", "fail");
-    let variables = [
-        ("GATEWAY", "true"),
-        (
-            "AZURE_SUBSCRIPTION_ID",
-            "33333333-3333-4333-8333-333333333333",
-        ),
-    ];
+    let variables = [("GATEWAY", "true"), ("AZURE_SUBSCRIPTION_ID", SUBSCRIPTION)];
     let output = stage.run("preflight.sh", &variables);
     assert!(!output.status.success());
     let said = told(&output);
     for expected in [
         "docker buildx, which is not here",
         "azd env set PUBLIC_HOST todo.example.com",
+        "azd env set DNS_ZONE_ID ..., one of: az network dns zone list ",
         "you may not assign roles in the subscription 33333333-3333-4333-8333-333333333333",
-        "az provider register --wait --namespace Microsoft.KeyVault",
+        "az provider register --wait --namespace Microsoft.KeyVault --subscription 33333333-3333-4333-8333-333333333333",
     ] {
         assert!(said.contains(expected), "{expected}: {said}");
     }
@@ -300,6 +356,7 @@ fn preflight_tells_everything_that_is_missing_and_changes_nothing() {
     let asked = [
         "az rest --method get ",
         "az provider list ",
+        "az keyvault list-deleted ",
         "docker buildx version",
     ];
     for call in stage.calls() {
@@ -318,4 +375,119 @@ fn preflight_tells_everything_that_is_missing_and_changes_nothing() {
         told(&output)
     );
     assert_eq!(stage.calls(), Vec::<String>::new(), "and nobody is asked");
+}
+
+/// Without either, the component could not be rendered, once all images are pushed.
+#[test]
+fn preflight_wants_name_and_zone_of_a_gateway() {
+    let (host, zone) = (
+        ("PUBLIC_HOST", "todo.example.com"),
+        (
+            "DNS_ZONE_ID",
+            "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/dnsZones/example.com",
+        ),
+    );
+    let on = ("GATEWAY", "true");
+    for (variables, expected) in [
+        (vec![on, zone], "azd env set PUBLIC_HOST "),
+        (vec![on, host], "azd env set DNS_ZONE_ID "),
+        (vec![on, host, zone], ""),
+        (vec![], ""),
+    ] {
+        let output = Stage::new().run("preflight.sh", &variables);
+        let said = told(&output);
+        assert_eq!(output.status.success(), expected.is_empty(), "{said}");
+        assert!(said.contains(expected), "{said}");
+    }
+}
+
+#[test]
+fn preflight_refuses_what_cannot_be_changed() {
+    let deployed = [
+        ("DEPLOYED_PROFILE", "workshop"),
+        ("DEPLOYED_PRIVATE_ENDPOINTS", "false"),
+        ("DEPLOYED_NODE_SIZE", "Standard_D2ds_v5"),
+    ];
+    for (asked, expected) in [
+        (
+            ("PROFILE", "production"),
+            "PROFILE is workshop where this environment runs, and cannot become production\n  azd env set PROFILE workshop;",
+        ),
+        (
+            ("PRIVATE_ENDPOINTS", "true"),
+            "azd env set PRIVATE_ENDPOINTS false;",
+        ),
+        (
+            ("NODE_SIZE", "Standard_D4ds_v5"),
+            "azd env set NODE_SIZE Standard_D2ds_v5;",
+        ),
+        // What may be.
+        (("PROFILE", "workshop"), ""),
+        (("KEDA", "true"), ""),
+    ] {
+        let again: Vec<_> = deployed.into_iter().chain([asked]).collect();
+        let output = Stage::new().run("preflight.sh", &again);
+        let said = told(&output);
+        assert_eq!(output.status.success(), expected.is_empty(), "{said}");
+        assert!(said.contains(expected), "{said}");
+
+        let first = Stage::new().run("preflight.sh", &[asked]);
+        assert!(
+            first.status.success(),
+            "for the first time: {}",
+            told(&first)
+        );
+    }
+}
+
+#[test]
+fn preflight_tells_of_a_deleted_vault_that_keeps_the_name() {
+    let variables = [
+        ("AZURE_ENV_NAME", "lab"),
+        ("AZURE_LOCATION", "swedencentral"),
+        ("AZURE_SUBSCRIPTION_ID", SUBSCRIPTION),
+    ];
+    for (answer, expected) in [
+        (
+            "kv-1\\t",
+            Some(
+                "az keyvault purge --subscription 33333333-3333-4333-8333-333333333333 --name kv-1\n",
+            ),
+        ),
+        ("kv-1\\ttrue", Some("azd env new")),
+        ("", None),
+        // Who may not look is not kept from going on.
+        ("fail", None),
+    ] {
+        let stage = Stage::new().answering("az keyvault list-deleted", answer);
+        let output = stage.run("preflight.sh", &variables);
+        let said = told(&output);
+        assert_eq!(output.status.success(), expected.is_none(), "{said}");
+        assert!(said.contains(expected.unwrap_or_default()), "{said}");
+        let asked = stage.calls().pop().unwrap_or_default();
+        let of_this_one = format!(
+            "--subscription {SUBSCRIPTION} --resource-type vault --query [?properties.tags.\"azd-env-name\"=='lab' && properties.location=='swedencentral']."
+        );
+        assert!(asked.contains(&of_this_one), "{asked}");
+    }
+}
+
+#[test]
+fn preflight_wants_more_of_whoever_switches_keda_on() {
+    let definitions = "az rest --method get --query value[?(contains(actions, 'Microsoft.Authorization/roleDefinitions/write')";
+    for (keda, answer, expected) in [
+        (
+            "true",
+            "0",
+            "or for User Access Administrator beside Contributor",
+        ),
+        ("true", "1", ""),
+        ("false", "0", ""),
+    ] {
+        let stage = Stage::new().answering(definitions, answer);
+        let output = stage.run("preflight.sh", &[("KEDA", keda)]);
+        let said = told(&output);
+        assert_eq!(output.status.success(), expected.is_empty(), "{said}");
+        assert!(said.contains(expected), "{said}");
+    }
 }

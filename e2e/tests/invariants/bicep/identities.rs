@@ -1,5 +1,8 @@
 //! What the templates decide of `docs/identities.md`: whom they make, and what each
-//! may do. Made from the templates and the access model, between two marks.
+//! may do. Made from the templates and the access model, between two marks; and of
+//! the table of AKS' own identities which are there, by what the cluster comes to.
+
+mod aks;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -22,9 +25,11 @@ fn made(files: &Files, templates: &[Template]) -> String {
         .find(|one| one.file == "main.bicep")
         .expect("main.bicep");
     let mut text = "\n### Made by the templates\n\n| identity | trusts | made | by default |\n|---|---|---|---|\n".to_owned();
-    let own = main
-        .of_kind(Kind::Module)
-        .filter(|one| one.of.ends_with("/managed-identity.bicep"));
+    // Those of the access model come from a loop, with names that are put together.
+    let own = main.of_kind(Kind::Module).filter(|one| {
+        one.of.ends_with("/managed-identity.bicep")
+            && matches!(one.value.get("name"), Some(Value::Text(_)))
+    });
     for module in own {
         let condition = module.condition.as_deref().unwrap_or("true");
         let (said, holds) = told(main, condition);
@@ -168,28 +173,33 @@ fn put(text: &mut String, line: &str) {
     writeln!(text, "{line}").expect("a string takes text");
 }
 
-/// The document as it has to be.
-fn current(files: &Files, templates: &[Template]) -> String {
+/// The document as it has to be, and what is wrong with it besides.
+fn current(files: &Files, templates: &[Template]) -> Result<(String, Vec<String>), String> {
+    let cells = aks::here(files, templates)?;
     let text = files.text(DOCUMENT);
     let (before, rest) = text.split_once(START).expect("the first mark");
     let (_, after) = rest.split_once(END).expect("the second mark");
-    format!("{before}{START}{}{END}{after}", made(files, templates))
+    let text = format!("{before}{START}{}{END}{after}", made(files, templates));
+    Ok(aks::with_column(&text, &cells))
 }
 
 fn stale(files: &Files, templates: &[Template]) -> Vec<String> {
-    let current = current(files, templates);
+    let (current, mut wrong) = match current(files, templates) {
+        Ok(current) => current,
+        Err(error) => return vec![error],
+    };
     let differ = files
         .text(DOCUMENT)
         .lines()
         .zip(current.lines())
         .find(|(own, made)| own != made);
-    if files.text(DOCUMENT) == current {
-        return Vec::new();
+    if files.text(DOCUMENT) != current {
+        let (is, ought) = differ.unwrap_or(("the end", "more"));
+        wrong.push(format!(
+            "{DOCUMENT} is not what the templates say: `{is}`, and it ought to be `{ought}`; UPDATE_DOCS=1 makes it anew"
+        ));
     }
-    let (is, ought) = differ.unwrap_or(("the end", "more"));
-    vec![format!(
-        "{DOCUMENT} is not what the templates say: `{is}`, and it ought to be `{ought}`; UPDATE_DOCS=1 makes it anew"
-    )]
+    wrong
 }
 
 #[test]
@@ -198,7 +208,8 @@ fn the_document_says_what_the_templates_make() {
         let files = Files::read();
         let templates = files.templates().expect("Bicep");
         let path = e2e::repository().join(DOCUMENT);
-        fs::write(path, current(&files, &templates)).expect("it is written");
+        let (text, _) = current(&files, &templates).expect("it comes to something");
+        fs::write(path, text).expect("it is written");
     }
     holds(
         of_templates(stale),
@@ -214,6 +225,42 @@ fn the_document_says_what_the_templates_make() {
                 "param clusterIdentities string = 'userAssigned'",
                 "param clusterIdentities string = 'systemAssigned'",
                 "is not what",
+            ),
+            (
+                "infra/main.bicep",
+                "param prometheus bool = true",
+                "param prometheus bool = false",
+                "managed Prometheus | metrics of the pods | none to assign: the rule names the account | option: `PROMETHEUS=true` |",
+            ),
+            (
+                "infra/main.bicep",
+                "param containerInsights bool = false",
+                "param containerInsights bool = true",
+                "deployed; off: `CONTAINER_INSIGHTS=false`",
+            ),
+            (
+                "infra/main.bicep",
+                "azurePolicy: production",
+                "azurePolicy: true",
+                "Azure Policy | | none | deployed |",
+            ),
+            (
+                "infra/modules/cluster.bicep",
+                "networkPolicy: 'cilium'",
+                "networkPolicy: 'calico'",
+                "Calico | | none | deployed |",
+            ),
+            (
+                DOCUMENT,
+                "| cost analysis |",
+                "| cost |",
+                "nothing says whether `cost` is there",
+            ),
+            (
+                DOCUMENT,
+                "| wants the Standard tier | Azure |",
+                "| wants the Standard tier | |",
+                "where is `cost analysis` tested?",
             ),
             (
                 "infra/access.json",

@@ -45,10 +45,14 @@ const HANDED_ON: [&str; 4] = [
     "access.resources.bus.queues",
 ];
 
-/// The access model with the options on, as one document.
+/// The access model with all options on, as one document.
 pub(super) fn whole(files: &Files) -> Json {
+    with_options(files, &OPTIONS)
+}
+
+pub(super) fn with_options(files: &Files, options: &[&str]) -> Json {
     let mut access = files.json("infra/access.json");
-    for option in OPTIONS {
+    for option in options {
         let mut own = files.json(&format!("infra/options/{option}.json"));
         let grants = own["grants"].as_array_mut().expect("grants").split_off(0);
         access["grants"]
@@ -176,7 +180,11 @@ fn not_from_the_model(files: &Files, templates: &[Template]) -> Vec<String> {
         }
     }
     for (module, loops) in [
-        ("workload-identity.bicep", "[for identity in identities: {"),
+        ("managed-identity.bicep", "[for identity in identities: {"),
+        (
+            "federated-credentials.bicep",
+            "[for (identity, i) in identities: {",
+        ),
         ("grants.bicep", "    grants: grants\n"),
     ] {
         let made = main
@@ -336,7 +344,7 @@ fn the_template_takes_everything_from_the_model() {
                 "infra/main.bicep",
                 "[for identity in identities: {",
                 "[for identity in items(access.identities): {",
-                "workload-identity.bicep is not given all",
+                "managed-identity.bicep is not given all",
             ),
             (
                 "infra/access.json",
@@ -366,7 +374,7 @@ fn no_name_of_the_model_is_typed_by_hand() {
                 "`Storage Blob Data Contributor`",
             ),
             (
-                "infra/modules/workload-identity.bicep",
+                "infra/modules/managed-identity.bicep",
                 "  name: name\n",
                 "  name: 'worker'\n",
                 "`worker` is for the access model",

@@ -13,6 +13,9 @@ const OF_AZD: [&str; 2] = [
     "AZURE_CONTAINER_REGISTRY_ENDPOINT",
 ];
 
+/// What azd knows without being told.
+const FILLED_BY_AZD: [&str; 3] = ["AZURE_ENV_NAME", "AZURE_LOCATION", "AZURE_PRINCIPAL_ID"];
+
 const HOOK: &str = "infra/hooks/deploy.sh";
 const PARAMETERS: &str = "infra/main.parameters.json";
 
@@ -115,7 +118,7 @@ fn parameters(files: &Files, templates: &[Template]) -> Vec<String> {
         let (variable, default) = inner
             .split_once('=')
             .map_or((inner, None), |(own, default)| (own, Some(default)));
-        if !variable.starts_with("AZURE_") && !document.contains(&format!("`{variable}`")) {
+        if !FILLED_BY_AZD.contains(&variable) && !document.contains(&format!("`{variable}`")) {
             wrong.push(format!("docs/azure.md does not tell of `{variable}`"));
         }
         let own = match &parameter.value {
@@ -132,7 +135,75 @@ fn parameters(files: &Files, templates: &[Template]) -> Vec<String> {
     wrong
 }
 
-/// The hooks that azure.yaml names are there.
+/// What the hook before takes for unchangeable is put out, with the same default.
+fn unchangeable(files: &Files, templates: &[Template]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let main = templates
+        .iter()
+        .find(|one| one.file == "main.bicep")
+        .expect("main.bicep");
+    let handed = files.json(PARAMETERS);
+    let hook = files.text("infra/hooks/preflight.sh");
+    let lines = hook
+        .lines()
+        .filter_map(|line| line.strip_prefix("unchanged "));
+    for line in lines {
+        let variable = line.split(' ').next().unwrap_or_default();
+        let handed = handed["parameters"].as_object().expect("parameters");
+        let mut handed = handed
+            .iter()
+            .map(|(name, value)| (name, value["value"].as_str().expect("a variable")));
+        let own = handed.find(|(_, value)| value.starts_with(&format!("${{{variable}=")));
+        let Some((parameter, value)) = own else {
+            wrong.push(format!("{PARAMETERS} knows no {variable}"));
+            continue;
+        };
+        let output = main.find(Kind::Output, &format!("DEPLOYED_{variable}"));
+        if output.and_then(|one| one.value.text()) != Some(parameter) {
+            wrong.push(format!("main.bicep does not put out DEPLOYED_{variable}"));
+        }
+        let asked = value.replacen('=', ":-", 1);
+        if line != format!("{variable} \"{asked}\" \"${{DEPLOYED_{variable}:-}}\"") {
+            wrong.push(format!("preflight.sh: {variable} has another default"));
+        }
+    }
+    wrong
+}
+
+#[test]
+fn what_cannot_be_changed_is_put_out() {
+    holds(
+        of_templates(unchangeable),
+        &[
+            (
+                "infra/main.bicep",
+                "output DEPLOYED_PROFILE string = profile",
+                "output DEPLOYED_PROFILE string = environmentName",
+                "does not put out DEPLOYED_PROFILE",
+            ),
+            (
+                "infra/main.bicep",
+                "output DEPLOYED_NODE_SIZE",
+                "output NODES",
+                "does not put out DEPLOYED_NODE_SIZE",
+            ),
+            (
+                PARAMETERS,
+                "${NODE_SIZE=Standard_D2ds_v5}",
+                "${NODE_SIZE=Standard_D4ds_v5}",
+                "NODE_SIZE has another default",
+            ),
+            (
+                PARAMETERS,
+                "${PRIVATE_ENDPOINTS=false}",
+                "${PRIVATE=false}",
+                "knows no PRIVATE_ENDPOINTS",
+            ),
+        ],
+    );
+}
+
+/// The hooks that azure.yaml names are there, and what they say stays on the screen.
 fn hooks(files: &Files) -> Vec<String> {
     let named = files
         .text("azure.yaml")
@@ -143,6 +214,17 @@ fn hooks(files: &Files) -> Vec<String> {
     let mut wrong: Vec<_> = missing
         .map(|path| format!("azure.yaml runs {path}, which is not there"))
         .collect();
+    let blocks = files.text("azure.yaml").split("    run: ").skip(1);
+    for block in blocks {
+        let mut lines = block.lines();
+        let path = lines.next().unwrap_or_default();
+        let own = lines.take_while(|line| line.starts_with("    "));
+        if !own.into_iter().any(|line| line == "    interactive: true") {
+            wrong.push(format!(
+                "azure.yaml: azd clears what {path} says: interactive"
+            ));
+        }
+    }
     for (file, _) in files.below("infra/hooks/", ".sh") {
         if !named.contains(&file) {
             wrong.push(format!("nothing runs {file}"));
@@ -214,6 +296,58 @@ fn every_parameter_is_handed_in_and_told_of() {
                 "${SIZE=workshop}",
                 "does not tell of `SIZE`",
             ),
+            (
+                "docs/azure.md",
+                "| `AZURE_PRINCIPAL_TYPE` |",
+                "| |",
+                "does not tell of `AZURE_PRINCIPAL_TYPE`",
+            ),
+        ],
+    );
+}
+
+/// By what the devcontainer gets each tool that the hook before wants.
+const IN_THE_DEVCONTAINER: [(&str, &str); 5] = [
+    ("az", "/devcontainers/features/azure-cli:"),
+    ("azd", "/azure-dev/azd:"),
+    ("kubectl", "sudo az aks install-cli"),
+    ("kubelogin", "sudo az aks install-cli"),
+    ("docker", "/devcontainers/features/docker-in-docker:"),
+];
+
+fn devcontainer(files: &Files) -> Vec<String> {
+    let hook = files.text("infra/hooks/preflight.sh");
+    let tools = hook
+        .lines()
+        .find_map(|line| line.strip_prefix("for tool in ")?.strip_suffix("; do"));
+    let tools = tools.unwrap_or_default().split(' ').chain(["docker"]);
+    let container = files.text(".devcontainer/devcontainer.json");
+    let missing = tools.filter(|tool| {
+        let mut known = IN_THE_DEVCONTAINER.iter().filter(|(own, _)| own == tool);
+        !known.any(|(_, by)| container.contains(by))
+    });
+    missing
+        .map(|tool| format!("the devcontainer has no `{tool}`"))
+        .collect()
+}
+
+#[test]
+fn the_devcontainer_has_what_the_hooks_want() {
+    holds(
+        devcontainer,
+        &[
+            (
+                ".devcontainer/devcontainer.json",
+                " && sudo az aks install-cli",
+                "",
+                "has no `kubelogin`",
+            ),
+            (
+                "infra/hooks/preflight.sh",
+                "for tool in az azd",
+                "for tool in helm az azd",
+                "has no `helm`",
+            ),
         ],
     );
 }
@@ -222,12 +356,26 @@ fn every_parameter_is_handed_in_and_told_of() {
 fn every_hook_is_there_and_is_run() {
     holds(
         hooks,
-        &[(
-            "azure.yaml",
-            "hooks/preflight.sh",
-            "hooks/before.sh",
-            "which is not there",
-        )],
+        &[
+            (
+                "azure.yaml",
+                "hooks/preflight.sh",
+                "hooks/before.sh",
+                "which is not there",
+            ),
+            (
+                "azure.yaml",
+                "deploy.sh\n    interactive: true\n",
+                "deploy.sh\n",
+                "clears what ./infra/hooks/deploy.sh says",
+            ),
+            (
+                "azure.yaml",
+                "preflight.sh\n    interactive: true\n",
+                "preflight.sh\n    interactive: false\n",
+                "clears what ./infra/hooks/preflight.sh says",
+            ),
+        ],
     );
     let files = Files::read();
     let unnamed = hooks(&files.with("azure.yaml", "hooks/preflight.sh", "hooks/deploy.sh"));

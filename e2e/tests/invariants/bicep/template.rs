@@ -1,7 +1,7 @@
 //! A Bicep file as its declarations: what is written, not what it comes to. The
 //! syntax is tree-sitter's, which takes nearly all of Bicep.
 
-use tree_sitter::{Node, Parser};
+use tree_sitter::{Node, Parser, Tree};
 
 /// One file.
 pub(super) struct Template {
@@ -10,6 +10,8 @@ pub(super) struct Template {
     pub(super) declarations: Vec<Declaration>,
     /// Each text between quotes that nothing is put into.
     pub(super) texts: Vec<Text>,
+    source: String,
+    tree: Tree,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -92,11 +94,7 @@ impl Template {
         if !wrong.is_empty() {
             return Err(wrong);
         }
-        let mut template = Self {
-            file: file.to_owned(),
-            declarations: Vec::new(),
-            texts: Vec::new(),
-        };
+        let (mut declarations, mut texts) = (Vec::new(), Vec::new());
         let mut decorators = Vec::new();
         for node in children(tree.root_node()) {
             if node.kind() == "decorators" {
@@ -106,10 +104,25 @@ impl Template {
             }
             let declared = reader.declaration(node, std::mem::take(&mut decorators));
             let of = declared.as_ref().map(|own| (own.kind, own.name.clone()));
-            reader.texts(node, of.as_ref(), &mut template.texts);
-            template.declarations.extend(declared);
+            reader.texts(node, of.as_ref(), &mut texts);
+            declarations.extend(declared);
         }
-        Ok(template)
+        Ok(Self {
+            file: file.to_owned(),
+            declarations,
+            texts,
+            source: known.clone(),
+            tree: tree.clone(),
+        })
+    }
+
+    /// The statements, as the grammar has them.
+    pub(super) fn statements(&self) -> impl Iterator<Item = Node<'_>> {
+        children(self.tree.root_node())
+    }
+
+    pub(super) fn said(&self, node: Node<'_>) -> &str {
+        &self.source[node.byte_range()]
     }
 
     pub(super) fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Declaration> {
@@ -280,7 +293,7 @@ impl Reader<'_> {
 }
 
 /// The named children, without comments.
-fn children(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
+pub(super) fn children(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
     let count = u32::try_from(node.named_child_count()).expect("few");
     let each = (0..count).filter_map(move |at| node.named_child(at));
     each.filter(|one| one.kind() != "comment")

@@ -1,9 +1,8 @@
-// An identity of the access model, and whom it trusts: each federated credential names one subject, exactly.
+// Whom an identity of the access model trusts: each federated credential names one subject, exactly. The identity is there
+// already, and has its roles by then: only the trust has to wait for the cluster, which issues the tokens.
 import { federatedTrust, serviceAccount } from 'types.bicep'
 
-param name string
-param location string
-param tags object
+param identityName string
 @description('The cluster\'s own issuer, with its slash at the end.')
 param issuer string
 @description('Accounts of the cluster.')
@@ -24,10 +23,8 @@ var foreign = map(range(0, length(others)), i => {
   audience: others[i].audience
 })
 
-resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
-  name: name
-  location: location
-  tags: tags
+resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
+  name: identityName
 }
 
 // One after another: Entra ID refuses to change the credentials of one identity at the same time. The name comes from
@@ -42,6 +39,3 @@ resource credentials 'Microsoft.ManagedIdentity/userAssignedIdentities/federated
     audiences: [trust.audience]
   }
 }]
-
-output clientId string = identity.properties.clientId
-output principalId string = identity.properties.principalId
