@@ -4,6 +4,7 @@
 //! containers.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -168,12 +169,17 @@ fn each_kind_is_found_in_the_environment_and_arguments_of_a_process() {
     {
         for (argument, variable) in [("", text.as_str()), (text.as_str(), "nothing")] {
             let mut child = Command::new("sh")
-                .args(["-c", "read line", argument])
+                .args(["-c", "echo; read line", argument])
                 .env_clear()
                 .env("PLANTED", variable)
                 .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
                 .spawn()
                 .expect("it starts");
+            // The kernel shows neither before the program itself runs.
+            let mut said = [0];
+            let mut output = child.stdout.take().expect("it was made a pipe");
+            output.read_exact(&mut said).expect("it says that it runs");
             let tree = sources::process_tree(child.id()).expect("it runs");
             let mut scan = Scan::default();
             let looked = scan.look_at("processes", sources::environments(&tree));
