@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IsTerminal as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -64,7 +64,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
         println!("{FAINT}`cargo doctor` will not find this by itself: {error:#}{FAINT:#}");
     }
     println!("{FAINT}logs   {}{FAINT:#}", stack.logs().display());
-    println!("{FAINT}lab    {}{FAINT:#}", stack.console()?);
+    println!("{FAINT}lab    {}{FAINT:#}", lab(&stack)?);
     println!(
         "{FAINT}Try: add a to-do, attach a file and watch the worker process it; then open Access. Ctrl-C stops all.{FAINT:#}"
     );
@@ -90,6 +90,16 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
         None if options.check && !as_expected => Ok(ExitCode::FAILURE),
         None => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// Where the lab console is. Its key is for a terminal alone: whoever writes the output
+/// down does not write that down.
+fn lab(stack: &Stack) -> Result<String> {
+    if std::io::stdout().is_terminal() {
+        return stack.console();
+    }
+    let file = stack.cloud_state().join("console");
+    Ok(format!("its address is in {}", file.display()))
 }
 
 /// Starts the workload and lets every pod try every path; also says whether the

@@ -115,11 +115,19 @@ async fn its_last_line_says_ready_and_where_and_ctrl_c_ends_all_in_order() {
         "{last}"
     );
     let urls = up.seen.iter().filter(|line| line.contains("http://"));
-    let [lab, pages] = &urls.collect::<Vec<_>>()[..] else {
-        panic!("the lab and the pages have an address: {:#?}", up.seen);
-    };
-    assert!(lab.starts_with("lab    http://localhost:"), "{lab}");
-    assert_eq!(**pages, last);
+    assert_eq!(urls.collect::<Vec<_>>(), [&last]);
+    let lab = up.seen.iter().find_map(|line| line.strip_prefix("lab    "));
+    let (_, file) = lab
+        .and_then(|lab| lab.split_once("its address is in "))
+        .expect("where the lab's address is");
+    let console = std::fs::read_to_string(file).expect("the lab's address");
+    assert!(console.starts_with("http://localhost:"), "{console}");
+    let (_, key) = console.split_once("/#").expect("a key");
+    assert!(
+        !up.seen.iter().any(|line| line.contains(key)),
+        "the key of the lab is for a terminal: {:#?}",
+        up.seen
+    );
     assert!(
         up.seen
             .iter()
