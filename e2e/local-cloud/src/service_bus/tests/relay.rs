@@ -46,6 +46,13 @@ impl Gated {
     async fn worker(&self) -> Client {
         self.cloud.connect_as("worker", &[JOBS]).await
     }
+
+    /// A message has been sent through the gate, and is in the queue.
+    async fn has_one(&self, text: &str) {
+        let mut frontend = self.frontend().await;
+        let mut sender = frontend.sender(JOBS).await.unwrap();
+        send(&mut sender, "id-1", text).await;
+    }
 }
 
 #[tokio::test]
@@ -113,9 +120,7 @@ async fn a_batch_and_a_message_of_many_frames_go_through_whole() {
 #[tokio::test]
 async fn an_abandoned_message_comes_back_from_the_emulator_with_a_higher_count() {
     let gated = Gated::new().await;
-    let mut frontend = gated.frontend().await;
-    let mut sender = frontend.sender(JOBS).await.unwrap();
-    send(&mut sender, "id-1", "x").await;
+    gated.has_one("x").await;
     let mut worker = gated.worker().await;
     let mut receiver = worker.receiver(JOBS, 3).await.unwrap();
 
@@ -139,9 +144,7 @@ async fn an_abandoned_message_comes_back_from_the_emulator_with_a_higher_count()
 #[tokio::test]
 async fn a_dead_lettered_message_is_found_in_the_emulators_dead_letter_queue() {
     let gated = Gated::new().await;
-    let mut frontend = gated.frontend().await;
-    let mut sender = frontend.sender(JOBS).await.unwrap();
-    send(&mut sender, "id-1", "poison").await;
+    gated.has_one("poison").await;
     let mut worker = gated.worker().await;
     let mut receiver = worker.receiver(JOBS, 1).await.unwrap();
 
@@ -165,9 +168,7 @@ async fn a_dead_lettered_message_is_found_in_the_emulators_dead_letter_queue() {
 #[tokio::test]
 async fn a_message_is_received_and_deleted_in_the_emulator() {
     let gated = Gated::new().await;
-    let mut frontend = gated.frontend().await;
-    let mut sender = frontend.sender(JOBS).await.unwrap();
-    send(&mut sender, "id-1", "x").await;
+    gated.has_one("x").await;
     let mut worker = gated.worker().await;
 
     let mode = SenderSettleMode::Settled;
@@ -184,9 +185,7 @@ fn tokens(delivery: &Received) -> (&'static str, Value) {
 #[tokio::test]
 async fn a_lock_is_renewed_and_a_message_completed_through_the_emulators_management() {
     let gated = Gated::new().await;
-    let mut frontend = gated.frontend().await;
-    let mut sender = frontend.sender(JOBS).await.unwrap();
-    send(&mut sender, "id-1", "x").await;
+    gated.has_one("x").await;
     let mut worker = gated.worker().await;
     let mut receiver = worker.receiver(JOBS, 1).await.unwrap();
     let delivery = receive(&mut receiver).await;
@@ -298,9 +297,7 @@ fn peek_one() -> Value {
 #[tokio::test]
 async fn a_lost_lock_is_the_emulators_own_error() {
     let gated = Gated::new().await;
-    let mut frontend = gated.frontend().await;
-    let mut sender = frontend.sender(JOBS).await.unwrap();
-    send(&mut sender, "id-1", "x").await;
+    gated.has_one("x").await;
     let mut worker = gated.worker().await;
     let mut receiver = worker.receiver(JOBS, 1).await.unwrap();
     let delivery = receive(&mut receiver).await;
