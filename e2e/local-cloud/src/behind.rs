@@ -181,8 +181,14 @@ pub(crate) async fn connect(
             ));
         }
         let name = one.resource.clone();
-        match (resource, one.url.scheme()) {
-            (Resource::ServiceBus(spec), "amqp") => {
+        let is_amqp = one.url.scheme() == "amqp";
+        let emulator: Box<dyn Emulator> = match resource {
+            Resource::ServiceBus(_) if !is_amqp => {
+                return Err(unsupported(
+                    "the Service Bus emulator speaks AMQP alone: amqp://HOST:PORT",
+                ));
+            }
+            Resource::ServiceBus(spec) => {
                 let relay = Relay::connect(one.url.clone(), spec.queues.keys(), clock.clone());
                 let relay = relay.await.map_err(|source| BehindError::Bus {
                     resource: one.resource,
@@ -190,21 +196,21 @@ pub(crate) async fn connect(
                     source: Box::new(source),
                 })?;
                 emulators.buses.insert(name, relay);
+                continue;
             }
-            (Resource::ServiceBus(_), _) => {
-                return Err(unsupported(
-                    "the Service Bus emulator speaks AMQP alone: amqp://HOST:PORT",
-                ));
+            Resource::Graph(_) => {
+                return Err(unsupported("there is no emulator of Microsoft Graph"));
             }
-            (_, "amqp") => {
+            _ if is_amqp => {
                 return Err(unsupported("its emulator speaks HTTP: http:// or https://"));
             }
-            _ => {
-                let forwarder = Forwarder::new(one, resource, clock.clone())?;
-                forwarder.provision(&name).await?;
-                emulators.http.insert(name, Arc::new(forwarder));
-            }
-        }
+            Resource::Storage(spec) => Box::new(Azurite::new(&one.url, spec)),
+            Resource::Cosmos(spec) => Box::new(CosmosEmulator::new(spec)),
+            Resource::KeyVault(spec) => Box::new(KeyVaultEmulator::new(spec)),
+        };
+        let forwarder = Forwarder::new(one, emulator, clock.clone())?;
+        forwarder.provision(&name).await?;
+        emulators.http.insert(name, Arc::new(forwarder));
     }
     Ok(emulators)
 }
@@ -215,25 +221,12 @@ pub(crate) fn digest(url: &Url) -> Value {
 }
 
 impl Forwarder {
-    fn new(behind: Behind, resource: &Resource, clock: Clock) -> Result<Self, BehindError> {
+    fn new(behind: Behind, emulator: Box<dyn Emulator>, clock: Clock) -> Result<Self, BehindError> {
         let Behind {
             resource: name,
             url,
             ca,
         } = behind;
-        let unsupported = |why| BehindError::Unsupported {
-            resource: name.clone(),
-            why,
-        };
-        let emulator: Box<dyn Emulator> = match resource {
-            Resource::Storage(spec) => Box::new(Azurite::new(&url, spec)),
-            Resource::Cosmos(spec) => Box::new(CosmosEmulator::new(spec)),
-            Resource::KeyVault(spec) => Box::new(KeyVaultEmulator::new(spec)),
-            Resource::ServiceBus(_) => return Err(unsupported("its emulator speaks AMQP")),
-            Resource::Graph(_) => {
-                return Err(unsupported("there is no emulator of Microsoft Graph"));
-            }
-        };
         let certificates = |source| BehindError::Certificates {
             resource: name.clone(),
             source,

@@ -212,6 +212,24 @@ impl Performative {
     }
 }
 
+impl LinkFlow {
+    /// The credit left (part 2, section 2.6.7): what was granted, less what was sent
+    /// since the granter last counted.
+    pub(super) fn credit_left(self, delivery_count: u32) -> u32 {
+        let counted = self.delivery_count.unwrap_or_default();
+        left(counted.wrapping_add(self.credit), delivery_count)
+    }
+}
+
+/// How far it is to `end`, of windows, credit and ids. They are serial numbers (RFC
+/// 1982): the upper half is "less than zero", and nothing is left then.
+pub(super) fn left(end: u32, from: u32) -> u32 {
+    match end.wrapping_sub(from) {
+        left if left > u32::MAX / 2 => 0,
+        left => left,
+    }
+}
+
 /// The reason that the peer gives, as far as it is understood: it ends something
 /// either way.
 pub(super) fn parse_error(error: Value) -> Option<Refusal> {

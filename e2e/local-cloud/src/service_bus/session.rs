@@ -126,8 +126,7 @@ impl Session {
     pub(super) fn on_flow(&mut self, flow: &Flow, out: &mut BytesMut) -> Result<(), Broken> {
         let client_got = flow.next_incoming_id.unwrap_or(0);
         let window_end = client_got.wrapping_add(flow.incoming_window);
-        let window = window_end.wrapping_sub(self.next_outgoing_id);
-        self.remote_incoming_window = if window > u32::MAX / 2 { 0 } else { window };
+        self.remote_incoming_window = performatives::left(window_end, self.next_outgoing_id);
         let link = flow.handle.and_then(|handle| self.links.get(&handle));
         match (link, flow.handle) {
             (None, None) if flow.echo => self.write_flow(out, None),

@@ -70,7 +70,7 @@ impl Receiving<'_> {
     async fn take(&mut self, input: Input) -> Result<(), Ended> {
         match input {
             Input::Flow { flow, echo } => {
-                self.credit = credit(self.delivery_count, flow);
+                self.credit = flow.credit_left(self.delivery_count);
                 self.drain = flow.drain;
                 if echo && !flow.drain {
                     self.emit_flow().await;
@@ -220,16 +220,4 @@ async fn available(bus: &ServiceBus, entry: &Entry, arrivals: &mut watch::Receiv
             std::future::pending::<()>().await;
         }
     }
-}
-
-/// The credit left after a flow (AMQP 1.0, part 2, section 2.6.7): what the
-/// client granted, less what was sent since it last counted.
-pub(super) fn credit(delivery_count: u32, flow: LinkFlow) -> u32 {
-    let granted_up_to = flow
-        .delivery_count
-        .unwrap_or_default()
-        .wrapping_add(flow.credit);
-    let credit = granted_up_to.wrapping_sub(delivery_count);
-    // Serial numbers: the upper half is "less than zero".
-    if credit > u32::MAX / 2 { 0 } else { credit }
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{Entry, Input, Output, Port, receiving};
+use super::{Entry, Input, Output, Port};
 use crate::service_bus::{Place, ServiceBus, performatives::LinkFlow};
 
 /// Answers that wait for credit; a client that grants none loses the oldest.
@@ -26,7 +26,7 @@ pub(super) async fn run(bus: &ServiceBus, mut port: Port, mut entry: Option<Entr
                 }
             }
             Input::Flow { flow, echo } => {
-                credit = receiving::credit(delivery_count, flow);
+                credit = flow.credit_left(delivery_count);
                 flow_to_answer = (echo || flow.drain).then_some(flow);
             }
             Input::Readmit(caller) => {

@@ -98,7 +98,7 @@ impl Session {
                 session.remote_incoming_window = begin.incoming_window;
                 Ok(session)
             }
-            other => Err(unexpected(&other)),
+            _ => Err(unexpected()),
         }
     }
 
@@ -294,7 +294,7 @@ impl Session {
             Performative::End(error) => return Err(error.unwrap_or_else(gone)),
             // A refused attach, which its detach follows; a range that is none.
             Performative::Attach(_) | Performative::Disposition(_) => {}
-            other => return Err(unexpected(&other)),
+            _ => return Err(unexpected()),
         }
         Ok(())
     }
@@ -304,7 +304,7 @@ impl Session {
             .next_incoming_id
             .unwrap_or_default()
             .wrapping_add(flow.incoming_window);
-        self.remote_incoming_window = left(window_end, self.next_outgoing_id);
+        self.remote_incoming_window = performatives::left(window_end, self.next_outgoing_id);
         let counted = flow.link.delivery_count.unwrap_or_default();
         match flow.handle {
             None if flow.echo => self.write_flow(None, false),
@@ -317,8 +317,7 @@ impl Session {
                 }));
             }
             Some(_) => {
-                let granted_up_to = counted.wrapping_add(flow.link.credit);
-                self.sending.credit = left(granted_up_to, self.sending.delivery_count);
+                self.sending.credit = flow.link.credit_left(self.sending.delivery_count);
             }
         }
     }
@@ -357,15 +356,8 @@ impl Drop for Session {
     }
 }
 
-/// How far it is to `end`. Serial numbers: the upper half is "less than zero".
-fn left(end: u32, from: u32) -> u32 {
-    match end.wrapping_sub(from) {
-        left if left > u32::MAX / 2 => 0,
-        left => left,
-    }
-}
-
-fn unexpected(performative: &Performative) -> Refusal {
-    tracing::warn!(?performative, "the emulator says what nobody asked for");
+/// What was said is not logged: it may be a message.
+fn unexpected() -> Refusal {
+    tracing::warn!("the emulator says what nobody asked for");
     gone()
 }

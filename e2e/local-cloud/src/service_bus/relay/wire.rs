@@ -277,7 +277,9 @@ impl Opening {
         let frame = self.frame(FrameType::Amqp).await?;
         match Performative::parse(&frame.body)? {
             Performative::Open(open) => Ok(open),
-            other => Err(RelayError::Ended(format!("no open but {other:?}"))),
+            _ => Err(RelayError::Ended(
+                "it does not begin with an open".to_owned(),
+            )),
         }
     }
 
